@@ -1,0 +1,58 @@
+import { randomUUIDv7 } from 'node:crypto'
+import { emailKey } from '../email.ts'
+import type { Passwords } from '../passwords/passwords.ts'
+import type { PasswordPolicy } from '../passwords/policy.ts'
+import { Problem } from '../problem.ts'
+import type { NewSession } from '../sessions/store.ts'
+import type { Role } from '../tokens/roles.ts'
+import type { Account, AccountStore } from './store.ts'
+
+export interface RegistrationParts {
+  readonly store: AccountStore
+  readonly passwords: Passwords
+  readonly policy: PasswordPolicy
+  /** Milliseconds since 1970. */
+  readonly clock: () => number
+}
+
+/** Who somebody says to be when an account is made. The address is normalized. */
+export interface Applicant {
+  readonly email: string
+  readonly password: string
+  readonly name: string | null
+}
+
+export type Registration = ReturnType<typeof createRegistration>
+
+/** How accounts come to be, by sign-up or by an operator. */
+export function createRegistration({ store, passwords, policy, clock }: RegistrationParts) {
+  return {
+    /**
+     * Checks an applicant and makes the account, in memory. Whatever is quick to refuse is refused before the slow hash.
+     *
+     * @throws Problem password_too_weak, email_taken, overloaded
+     */
+    async draft({ email, password, name }: Applicant, roles: readonly Role[]): Promise<Account> {
+      policy.check(password, [email, name], 'password')
+      if (await store.isTaken(emailKey(email))) throw new Problem('email_taken')
+      const passwordHash = await passwords.hash(password)
+      const now = clock()
+      return {
+        id: randomUUIDv7(),
+        ...{ email, name, roles, passwordHash },
+        status: 'active',
+        createdAt: now,
+        updatedAt: now,
+      }
+    },
+
+    /**
+     * Stores the account, and with it its first session if there is one.
+     *
+     * @throws Problem email_taken if another sign-up came first
+     */
+    async save(account: Account, session?: NewSession): Promise<void> {
+      if (!(await store.create(account, emailKey(account.email), session))) throw new Problem('email_taken')
+    },
+  }
+}

@@ -1,0 +1,135 @@
+#!/usr/bin/env node
+import { text } from 'node:stream/consumers'
+import { Command, Option } from 'commander'
+import { read } from 'read'
+import { createRegistration } from './accounts/registration.ts'
+import { createAccountStore } from './accounts/store.ts'
+import { type Config, ConfigError, parseConfig } from './config.ts'
+import { isEmail, normalizeEmail } from './email.ts'
+import { createPasswords } from './passwords/passwords.ts'
+import { createPolicy, isPassword } from './passwords/policy.ts'
+import { Problem } from './problem.ts'
+import { connect, createLogger, StartError, serve } from './server.ts'
+import { type Role, roles } from './tokens/roles.ts'
+import { generateSecret } from './tokens/secrets.ts'
+import { version } from './version.ts'
+
+// sysexits.h: EX_CONFIG.
+const EXIT_CONFIG = 78
+
+const program = new Command('latchkey')
+  .description('A small auth service: one login, one signed token, and no lookup per request.')
+  .version(version)
+  .showHelpAfterError('(latchkey --help says what there is)')
+  .addHelpText(
+    'after',
+    `
+Configuration comes from the environment and from .env in the current folder; README.md lists the variables.
+
+Examples:
+  $ latchkey serve
+  $ latchkey secret > jwt-secret && JWT_SECRET_FILE=jwt-secret NODE_ENV=production latchkey serve
+  $ latchkey accounts create --email ada@example.com --role admin`,
+  )
+
+program
+  .command('serve')
+  .description('run the service: migrates the database, listens, and drains on SIGTERM')
+  .action(() => serve(readConfig()))
+
+program
+  .command('migrate')
+  .description('bring the database up to date and exit')
+  .action(async () => {
+    await withDatabase(readConfig(), async () => {
+      console.log('The database is up to date.')
+    })
+  })
+
+program
+  .command('secret')
+  .description('print a new secret for JWT_SECRET')
+  .action(() => console.log(generateSecret()))
+
+program
+  .command('accounts')
+  .description('what an operator does to accounts')
+  .command('create')
+  .description(
+    'make an account; the password is asked for, or read from standard input, never from the arguments',
+  )
+  .requiredOption('--email <address>', 'its address')
+  .option('--name <name>', 'its name')
+  .addOption(new Option('--role <roles...>', 'its roles').choices(roles).default(['user']))
+  .action(createAccount)
+
+interface CreateOptions {
+  readonly email: string
+  readonly name?: string
+  readonly role: readonly Role[]
+}
+
+async function createAccount({ email: typed, name, role }: CreateOptions): Promise<void> {
+  const config = readConfig()
+  const email = normalizeEmail(typed)
+  if (!isEmail(email)) throw new StartError('--email must be an e-mail address')
+  const password = await readPassword()
+  if (!isPassword(password)) throw new StartError('the password is too long or has a control character')
+  await withDatabase(config, async ({ db }) => {
+    const registration = createRegistration({
+      store: createAccountStore(db),
+      passwords: await createPasswords(config.argon2),
+      policy: createPolicy(config.passwordMinLength),
+      clock: Date.now,
+    })
+    const account = await registration.draft({ email, password, name: name ?? null }, [...new Set(role)])
+    await registration.save(account)
+    console.log(account.id)
+  })
+}
+
+// Asked twice at a terminal, where a slip of the finger can't be seen; read to the end anywhere else.
+async function readPassword(): Promise<string> {
+  if (!process.stdin.isTTY) return (await text(process.stdin)).replace(/\r?\n$/, '')
+  const password = await read({ prompt: 'Password: ', silent: true, output: process.stderr })
+  const again = await read({ prompt: 'Once more: ', silent: true, output: process.stderr })
+  if (password !== again) throw new StartError('the two passwords differ')
+  return password
+}
+
+async function withDatabase(
+  config: Config,
+  work: (database: Awaited<ReturnType<typeof connect>>) => Promise<void>,
+): Promise<void> {
+  const database = await connect(config, createLogger({ logLevel: 'silent' }))
+  try {
+    await work(database)
+  } finally {
+    await database.close()
+  }
+}
+
+function readConfig(): Config {
+  try {
+    process.loadEnvFile()
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') {
+      throw new ConfigError([`.env can't be read (${(error as NodeJS.ErrnoException).code})`])
+    }
+  }
+  return parseConfig(process.env)
+}
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  if (error instanceof ConfigError) {
+    for (const fault of error.faults) console.error(`latchkey: ${fault}`)
+    process.exitCode = EXIT_CONFIG
+  } else if (error instanceof StartError || error instanceof Problem) {
+    console.error(`latchkey: ${error.message}`)
+    process.exitCode = 1
+  } else {
+    throw error
+  }
+}

@@ -1,0 +1,204 @@
+import { readFileSync } from 'node:fs'
+import { isIP } from 'node:net'
+import { availableParallelism } from 'node:os'
+import { z } from 'zod'
+import { formatDuration, parseDuration } from './duration.ts'
+import { LONGEST_PASSWORD } from './passwords/policy.ts'
+import { LONGEST_TOKEN_TTL } from './tokens/claims.ts'
+import { parseSecrets, type SecretFault } from './tokens/secrets.ts'
+
+const DAY = 86_400
+
+/** Everything that can be set, by the variable's name. A default is written as a user would write it. */
+const Environment = z.object({
+  NODE_ENV: z.string().default('development'),
+  JWT_SECRET: z.string().transform(secrets).optional(),
+  JWT_ISSUER: z
+    .string()
+    .regex(/^\P{C}+$/u, 'has a control character')
+    .default('http://localhost:3000'),
+  JWT_AUDIENCE: z
+    .string()
+    .regex(/^\P{C}+$/u, 'has a control character')
+    .default('latchkey'),
+  ACCESS_TOKEN_TTL: duration(LONGEST_TOKEN_TTL).prefault('10m'),
+  REFRESH_TOKEN_TTL: duration(365 * DAY).prefault('7d'),
+  SESSION_TTL: duration(365 * DAY).prefault('30d'),
+  DATABASE_URL: z
+    .string()
+    .refine(isDatabaseUrl, 'must begin with file: or postgres://')
+    .default('file:./data/latchkey.db'),
+  DATABASE_POOL_SIZE: integer(1, 1_000).prefault('10'),
+  HOST: z.string().default('127.0.0.1'),
+  PORT: integer(0, 65_535).prefault('3000'),
+  TRUST_PROXY: z.string().transform(proxies).prefault('off'),
+  LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
+  LOG_REQUESTS: z.enum(['on', 'off']).default('off'),
+  PASSWORD_MIN_LENGTH: integer(8, LONGEST_PASSWORD).prefault('15'),
+  // OWASP's floor for argon2id: 19 MiB, two passes, one thread.
+  ARGON2_MEMORY_KIB: integer(19_456, 4_194_304).prefault('19456'),
+  ARGON2_PASSES: integer(2, 100).prefault('2'),
+  ARGON2_PARALLELISM: integer(1, 16).prefault('1'),
+  UV_THREADPOOL_SIZE: integer(1, 1_024).prefault('4'),
+})
+
+/** The names of all variables, as .env.example and README list them. */
+export const variableNames = Object.keys(Environment.shape)
+
+/** What the service is told. Durations are in seconds. */
+export interface Config {
+  readonly production: boolean
+  /** The first signs, all verify; undefined where the service may make its own. */
+  readonly secrets: readonly Buffer[] | undefined
+  readonly issuer: string
+  readonly audience: string
+  readonly accessTokenTtl: number
+  readonly refreshTokenTtl: number
+  readonly sessionTtl: number
+  readonly databaseUrl: string
+  readonly databasePoolSize: number
+  readonly host: string
+  readonly port: number
+  /** The addresses of proxies whose X-Forwarded-For is believed. */
+  readonly trustProxy: readonly string[] | false
+  readonly logLevel: string
+  readonly logRequests: boolean
+  readonly passwordMinLength: number
+  readonly argon2: {
+    readonly memoryKib: number
+    readonly passes: number
+    readonly parallelism: number
+    readonly concurrency: number
+  }
+}
+
+/** Everything that is wrong with the configuration, a line each, by the variable's name and never by its value. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+  readonly faults: readonly string[]
+
+  constructor(faults: readonly string[]) {
+    super(faults.join('\n'))
+    this.faults = faults
+  }
+}
+
+/**
+ * Reads the configuration. Each NAME may be given as NAME_FILE, a path whose content is the value; a variable that is
+ * empty is not set.
+ *
+ * @param env the process's environment
+ * @throws ConfigError with every fault at once
+ */
+export function parseConfig(env: Readonly<Record<string, string | undefined>>): Config {
+  const faults: string[] = []
+  const given = Object.fromEntries(
+    variableNames.map((name) => [name, givenValue(name, env, (fault) => faults.push(fault))]),
+  )
+  const result = Environment.safeParse(given)
+  if (!result.success) {
+    for (const { path, message } of result.error.issues) faults.push(`${String(path[0])} ${message}`)
+  }
+  const production = given.NODE_ENV === 'production'
+  if (
+    production &&
+    given.JWT_SECRET === undefined &&
+    !faults.some((fault) => fault.startsWith('JWT_SECRET'))
+  ) {
+    faults.push('JWT_SECRET is required in production: make one with `latchkey secret`')
+  }
+  if (faults.length > 0 || !result.success) throw new ConfigError(faults)
+
+  const values = result.data
+  return Object.freeze({
+    production,
+    secrets: values.JWT_SECRET,
+    issuer: values.JWT_ISSUER,
+    audience: values.JWT_AUDIENCE,
+    accessTokenTtl: values.ACCESS_TOKEN_TTL,
+    refreshTokenTtl: values.REFRESH_TOKEN_TTL,
+    sessionTtl: values.SESSION_TTL,
+    databaseUrl: values.DATABASE_URL,
+    databasePoolSize: values.DATABASE_POOL_SIZE,
+    host: values.HOST,
+    port: values.PORT,
+    trustProxy: values.TRUST_PROXY,
+    logLevel: values.LOG_LEVEL,
+    logRequests: values.LOG_REQUESTS === 'on',
+    passwordMinLength: values.PASSWORD_MIN_LENGTH,
+    argon2: Object.freeze({
+      memoryKib: values.ARGON2_MEMORY_KIB,
+      passes: values.ARGON2_PASSES,
+      parallelism: values.ARGON2_PARALLELISM,
+      // A thread of libuv's pool stays free: files and DNS wait in the same line.
+      concurrency: Math.max(1, Math.min(availableParallelism(), values.UV_THREADPOOL_SIZE - 1)),
+    }),
+  })
+}
+
+function givenValue(
+  name: string,
+  env: Readonly<Record<string, string | undefined>>,
+  fault: (line: string) => void,
+): string | undefined {
+  const value = env[name] || undefined
+  const file = env[`${name}_FILE`] || undefined
+  if (file === undefined) return value
+  if (value !== undefined) fault(`${name} and ${name}_FILE are both set`)
+  try {
+    return readFileSync(file, 'utf8').trim() || undefined
+  } catch (error) {
+    fault(`${name}_FILE can't be read (${(error as NodeJS.ErrnoException).code})`)
+    return undefined
+  }
+}
+
+function duration(longest: number) {
+  return z.string().transform((text, context) => {
+    const seconds = parseDuration(text)
+    if (seconds !== undefined && seconds <= longest) return seconds
+    context.addIssue(`must be a duration such as 30s, 10m or 7d, at most ${formatDuration(longest)}`)
+    return z.NEVER
+  })
+}
+
+function integer(least: number, most: number) {
+  return z.string().transform((text, context) => {
+    const value = Number(text)
+    if (/^\d{1,10}$/.test(text) && value >= least && value <= most) return value
+    context.addIssue(`must be a whole number from ${least} to ${most}`)
+    return z.NEVER
+  })
+}
+
+function secrets(text: string, context: z.RefinementCtx): readonly Buffer[] {
+  try {
+    return parseSecrets(text)
+  } catch (error) {
+    context.addIssue((error as SecretFault).message)
+    return z.NEVER
+  }
+}
+
+// Exact networks only: to believe any proxy, or a number of them, is to believe whoever can reach the port.
+function proxies(text: string, context: z.RefinementCtx): readonly string[] | false {
+  if (text === 'off') return false
+  const networks = text.split(',').map((network) => network.trim())
+  if (networks.every(isNetwork)) return networks
+  context.addIssue('must be off, or addresses and CIDRs separated by commas')
+  return z.NEVER
+}
+
+function isNetwork(text: string): boolean {
+  const [address = '', prefix, ...rest] = text.split('/')
+  const bits = { 0: -1, 4: 32, 6: 128 }[isIP(address)] as number
+  return (
+    rest.length === 0 &&
+    bits > 0 &&
+    (prefix === undefined || (/^[1-9]\d{0,2}$/.test(prefix) && Number(prefix) <= bits))
+  )
+}
+
+function isDatabaseUrl(text: string): boolean {
+  return /^file:./.test(text) || (/^postgres(ql)?:\/\//.test(text) && URL.canParse(text))
+}

@@ -1,0 +1,70 @@
+import { Kysely, type Dialect as KyselyDialect, sql } from 'kysely'
+import { Migrator } from 'kysely/migration'
+import { accountsAndSessions } from './migrations/0001-accounts-and-sessions.ts'
+import { postgresDialect } from './postgres.ts'
+import type { Db, Schema } from './schema.ts'
+import { sqliteDialect } from './sqlite.ts'
+
+export type Dialect = 'sqlite' | 'postgres'
+
+export interface Database {
+  readonly db: Db
+  readonly dialect: Dialect
+  /** @throws Problem database_unavailable */
+  ping(): Promise<void>
+  close(): Promise<void>
+}
+
+export interface DatabaseOptions {
+  /** `file:` is SQLite, `postgres://` is PostgreSQL. */
+  readonly url: string
+  /** Connections to PostgreSQL at most. */
+  readonly poolSize: number
+  /** Told of a connection that broke while nobody used it. */
+  readonly onIdleError: (error: Error) => void
+}
+
+// As long as a node that starts waits for one that migrates.
+const MIGRATION_TIMEOUT = 60_000
+// Waits add up: with the pool's it stays under the 2 s in which a client hears that the database is gone.
+const QUERY_TIMEOUT = 1_000
+
+/**
+ * Opens a database and brings it up to date.
+ *
+ * @returns the database with every migration applied
+ * @throws Problem database_unavailable if it can't be reached or opened
+ */
+export async function openDatabase(options: DatabaseOptions): Promise<Database> {
+  const dialect = options.url.startsWith('file:') ? 'sqlite' : 'postgres'
+  await migrate(dialect, connect(dialect, options, MIGRATION_TIMEOUT))
+  const db = connect(dialect, options, QUERY_TIMEOUT)
+  return {
+    db,
+    dialect,
+    ping: async () => {
+      await sql`select 1`.execute(db)
+    },
+    close: () => db.destroy(),
+  }
+}
+
+function connect(dialect: Dialect, options: DatabaseOptions, queryTimeout: number): Db {
+  const kyselyDialect: KyselyDialect =
+    dialect === 'sqlite' ? sqliteDialect(options.url) : postgresDialect(options, queryTimeout)
+  return new Kysely<Schema>({ dialect: kyselyDialect })
+}
+
+// Kysely's Migrator takes an advisory lock on PostgreSQL; on SQLite every transaction here begins by locking the
+// file. So of several nodes that start at once one migrates, and the others find it done.
+async function migrate(dialect: Dialect, db: Db): Promise<void> {
+  const migrator = new Migrator({
+    db,
+    provider: { getMigrations: async () => ({ '0001-accounts-and-sessions': accountsAndSessions(dialect) }) },
+    migrationTableName: 'latchkey_migrations',
+    migrationLockTableName: 'latchkey_migrations_lock',
+  })
+  const { error } = await migrator.migrateToLatest()
+  await db.destroy()
+  if (error !== undefined) throw error
+}

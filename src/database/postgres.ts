@@ -1,0 +1,85 @@
+import { type Dialect, PostgresDialect, type PostgresPoolClient } from 'kysely'
+import pg from 'pg'
+import { Problem } from '../problem.ts'
+import type { DatabaseOptions } from './open.ts'
+
+const ACQUIRE_TIMEOUT = 800
+const INT8 = 20
+
+/**
+ * Kysely's own PostgreSQL dialect over a pg pool with bounded waits.
+ *
+ * @param queryTimeout milliseconds that one query may take
+ */
+export function postgresDialect(
+  { url, poolSize, onIdleError }: DatabaseOptions,
+  queryTimeout: number,
+): Dialect {
+  const pool = new pg.Pool({
+    connectionString: url,
+    application_name: 'latchkey',
+    max: poolSize,
+    connectionTimeoutMillis: ACQUIRE_TIMEOUT,
+    query_timeout: queryTimeout,
+    statement_timeout: queryTimeout,
+    idle_in_transaction_session_timeout: 5_000,
+    idleTimeoutMillis: 30_000,
+    keepAlive: true,
+    types: {
+      // Milliseconds since 1970 are well within a safe integer.
+      getTypeParser: ((oid: number, format: 'text') =>
+        oid === INT8 ? Number : pg.types.getTypeParser(oid, format)) as typeof pg.types.getTypeParser,
+    },
+  })
+  pool.on('error', onIdleError)
+  return new PostgresDialect({
+    pool: {
+      connect: async () => adapt(await pool.connect().catch(fail)),
+      end: () => pool.end(),
+      options: pool.options,
+    },
+  })
+}
+
+const adapted = new WeakMap<pg.PoolClient, PostgresPoolClient>()
+
+// Kysely knows a connection by its object, so each client is wrapped once.
+function adapt(client: pg.PoolClient): PostgresPoolClient {
+  let wrapped = adapted.get(client)
+  if (wrapped === undefined) {
+    wrapped = wrap(client)
+    adapted.set(client, wrapped)
+  }
+  return wrapped
+}
+
+function wrap(client: pg.PoolClient): PostgresPoolClient {
+  let broken = false
+  return {
+    query: (async (text: string, parameters: unknown[]) => {
+      try {
+        return await client.query(text, parameters)
+      } catch (error) {
+        broken ||= isUnavailable(error)
+        return fail(error)
+      }
+    }) as unknown as PostgresPoolClient['query'],
+    // A connection that stopped answering still has its query under way: it must not be handed to the next one.
+    release: (discard) => client.release(discard === true || broken),
+  }
+}
+
+// https://www.postgresql.org/docs/current/errcodes-appendix.html: classes and codes that speak of the server or of
+// the moment, not of the query.
+const unavailable = /^(08|53|57|58|40001|40P01|55P03|25006)/
+
+function isUnavailable(error: unknown): boolean {
+  const { code } = error as { code?: string }
+  // What has no SQLSTATE never came from the server: pg's own time-outs, a refused or broken connection.
+  return code === undefined || !/^[0-9A-Z]{5}$/.test(code) || unavailable.test(code)
+}
+
+function fail(cause: unknown): never {
+  if (isUnavailable(cause)) throw new Problem('database_unavailable', { cause })
+  throw cause
+}

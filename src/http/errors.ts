@@ -1,0 +1,80 @@
+import { randomUUID } from 'node:crypto'
+import { STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import { Problem, type ProblemCode } from '../problem.ts'
+import type { ProblemBody } from './schemas.ts'
+
+const CONTENT_TYPE = 'application/problem+json'
+
+/** The one place that answers what went wrong: every error becomes RFC 9457 problem+json. */
+export function handleError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const problem = toProblem(error)
+  // The cause is for the log alone, where the request's id leads to it.
+  if (problem.kind.status >= 500)
+    request.log.error({ err: problem.cause ?? problem, code: problem.code }, problem.message)
+  return reply
+    .code(problem.kind.status)
+    .headers({ ...problem.headers, 'cache-control': 'no-store' })
+    .type(CONTENT_TYPE)
+    .send(bodyOf(problem, request.id))
+}
+
+/**
+ * Answers what Node's parser refused before there was a request: headers that are too large, a request that took too
+ * long, bytes that are no HTTP. The socket is closed after it.
+ */
+export function handleClientError(error: Error & { code?: string }, socket: Socket): void {
+  if (!socket.writable || error.code === 'ECONNRESET') {
+    socket.destroy()
+    return
+  }
+  const problem = new Problem(parserProblems[error.code ?? ''] ?? 'invalid_request')
+  const { status } = problem.kind
+  const body = JSON.stringify(bodyOf(problem, randomUUID()))
+  socket.end(
+    [
+      `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+      `Content-Type: ${CONTENT_TYPE}`,
+      `Content-Length: ${Buffer.byteLength(body)}`,
+      'Cache-Control: no-store',
+      'Connection: close',
+      '',
+      body,
+    ].join('\r\n'),
+  )
+}
+
+const parserProblems: Readonly<Record<string, ProblemCode>> = {
+  HPE_HEADER_OVERFLOW: 'headers_too_large',
+  ERR_HTTP_REQUEST_TIMEOUT: 'request_timeout',
+}
+
+// Fastify's own errors that say more than their status.
+const fastifyProblems: Readonly<Record<string, ProblemCode>> = {
+  FST_ERR_CTP_BODY_TOO_LARGE: 'payload_too_large',
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'unsupported_media_type',
+  FST_ERR_CTP_INVALID_JSON_BODY: 'malformed_json',
+}
+
+function toProblem(error: unknown): Problem {
+  if (error instanceof Problem) return error
+  const { code = '', statusCode = 500 } = error as Partial<FastifyError>
+  const known = fastifyProblems[code]
+  if (known !== undefined) return new Problem(known)
+  return new Problem(statusCode >= 400 && statusCode < 500 ? 'invalid_request' : 'internal_error', {
+    cause: error,
+  })
+}
+
+function bodyOf({ code, kind, message, errors }: Problem, requestId: string): ProblemBody {
+  return {
+    type: `urn:latchkey:problem:${code}`,
+    title: kind.title,
+    status: kind.status,
+    detail: message,
+    code,
+    request_id: requestId,
+    ...(errors && { errors: [...errors] }),
+  }
+}

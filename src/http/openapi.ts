@@ -1,0 +1,187 @@
+import type { FastifyInstance, RouteOptions } from 'fastify'
+import type { z } from 'zod'
+import { createDocument, type ZodOpenApiPathsObject, type ZodOpenApiResponsesObject } from 'zod-openapi'
+import { type ProblemCode, problemKinds } from '../problem.ts'
+import { ProblemBody } from './schemas.ts'
+import type { Scope } from './validation.ts'
+
+declare module 'fastify' {
+  interface FastifySchema {
+    operationId?: string
+    summary?: string
+    description?: string
+    tags?: readonly string[]
+    /** Whether the route stands behind the guard. */
+    guarded?: boolean
+    /** What the route may answer besides success; what follows from its body and guard is added. */
+    problems?: readonly ProblemCode[]
+  }
+}
+
+const bodyProblems = [
+  'invalid_request',
+  'malformed_json',
+  'payload_too_large',
+  'unsupported_media_type',
+] as const
+const guardProblems = [
+  'invalid_request',
+  'token_missing',
+  'token_invalid',
+  'token_expired',
+  'token_revoked',
+] as const
+
+type Method = 'get' | 'post' | 'put' | 'patch' | 'delete'
+type Responses = Readonly<Record<string, z.ZodType>>
+
+/**
+ * Gathers every route that is registered after it. Each status that a route can answer gets a schema; what it
+ * gathered becomes the OpenAPI document.
+ *
+ * @param version the version of the API
+ * @returns a function that writes the OpenAPI 3.1 document, once all routes are there
+ */
+export function gatherOpenApi(app: FastifyInstance, version: string): () => object {
+  const paths: ZodOpenApiPathsObject = {}
+
+  app.addHook('onRoute', (route) => {
+    const { schema } = route
+    if (schema?.operationId === undefined || route.method === 'HEAD') return
+    const responses = schema.response as Responses
+    const problems = problemsOf(route)
+    schema.response = {
+      ...responses,
+      ...Object.fromEntries(problems.map((code) => [problemKinds[code].status, ProblemBody])),
+    }
+    const path = route.url.replace(/:(\w+)/g, '{$1}')
+    paths[path] = {
+      ...paths[path],
+      [(route.method as string).toLowerCase() as Method]: operation(route, responses, problems),
+    }
+  })
+
+  return () =>
+    createDocument({
+      openapi: '3.1.1',
+      info: {
+        title: 'Latchkey',
+        version,
+        description:
+          'One login, one signed token, and no lookup per request. JSON in snake_case, times in RFC 3339 UTC, ' +
+          'durations in whole seconds. Whatever is no success is a problem (RFC 9457); its `code` is the stable part.',
+        license: { name: 'MIT', identifier: 'MIT' },
+      },
+      servers: [{ url: '/', description: 'Where this document was fetched from.' }],
+      tags: [
+        { name: 'auth', description: 'Sign up, log in, refresh, log out.' },
+        { name: 'me', description: 'What the access token says. No database.' },
+        { name: 'account', description: 'Your own account and sessions.' },
+        { name: 'health', description: 'For whatever watches over the service.' },
+      ],
+      components: {
+        securitySchemes: {
+          accessToken: {
+            type: 'http',
+            scheme: 'bearer',
+            bearerFormat: 'JWT',
+            description: 'The access_token of a sign-up, login or refresh (RFC 6750 section 2.1).',
+          },
+        },
+      },
+      paths,
+    })
+}
+
+/** GET /openapi.json: the contract, as this node serves it. */
+export function openApiRoute(scope: Scope, document: () => object): void {
+  let text: string | undefined
+  scope.get('/openapi.json', (_request, reply) => {
+    text ??= JSON.stringify(document())
+    reply.type('application/json').send(text)
+  })
+}
+
+function problemsOf({ schema }: RouteOptions): readonly ProblemCode[] {
+  const codes = [
+    ...(schema?.problems ?? []),
+    ...(schema?.body === undefined ? [] : bodyProblems),
+    ...(schema?.params === undefined ? [] : (['invalid_request'] as const)),
+    ...(schema?.guarded ? guardProblems : []),
+    'headers_too_large',
+    'internal_error',
+  ] as const
+  // In the order of the table, each once.
+  return (Object.keys(problemKinds) as ProblemCode[]).filter((code) => codes.includes(code))
+}
+
+function operation({ schema = {} }: RouteOptions, responses: Responses, problems: readonly ProblemCode[]) {
+  const { operationId = '', summary = '', description, tags = [], guarded, body, params } = schema
+  return {
+    operationId,
+    summary,
+    ...(description === undefined ? {} : { description }),
+    tags: [...tags],
+    security: guarded ? [{ accessToken: [] }] : [],
+    ...(params === undefined ? {} : { requestParams: { path: params as z.ZodObject } }),
+    ...(body === undefined
+      ? {}
+      : {
+          requestBody: {
+            required: !(body as z.ZodType).safeParse(undefined).success,
+            content: { 'application/json': { schema: unwrapNullish(body as z.ZodType) } },
+          },
+        }),
+    responses: { ...successes(responses), ...failures(problems) },
+  }
+}
+
+// A body that may be left out is nullish to zod; in the document it is a body that isn't required.
+function unwrapNullish(schema: z.ZodType): z.ZodType {
+  const { type } = schema.def
+  return type === 'optional' || type === 'nullable'
+    ? unwrapNullish((schema as z.ZodOptional<z.ZodType>).unwrap())
+    : schema
+}
+
+function successes(responses: Responses): ZodOpenApiResponsesObject {
+  return Object.fromEntries(
+    Object.entries(responses).map(([status, schema]) => [
+      status,
+      {
+        description: schema.description ?? '',
+        ...(schema.def.type === 'undefined' ? {} : { content: { 'application/json': { schema } } }),
+      },
+    ]),
+  )
+}
+
+function failures(codes: readonly ProblemCode[]): ZodOpenApiResponsesObject {
+  const byStatus = Map.groupBy(codes, (code) => problemKinds[code].status)
+  return Object.fromEntries(
+    [...byStatus].map(([status, codes]) => [
+      String(status),
+      {
+        description: codes.map((code) => `\`${code}\`: ${problemKinds[code].title}`).join('\n\n'),
+        content: {
+          'application/problem+json': {
+            schema: ProblemBody,
+            examples: Object.fromEntries(codes.map((code) => [code, { value: example(code) }])),
+          },
+        },
+      },
+    ]),
+  )
+}
+
+function example(code: ProblemCode) {
+  const { status, title } = problemKinds[code]
+  return {
+    type: `urn:latchkey:problem:${code}`,
+    title,
+    status,
+    detail: title,
+    code,
+    request_id: '0d6f8a52-1f0c-4a39-9d0e-7f2b9a4c1e55',
+  }
+}

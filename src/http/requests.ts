@@ -1,0 +1,32 @@
+import { randomUUID } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
+import type { FastifyInstance } from 'fastify'
+
+const WELL_FORMED_ID = /^[\w.-]{1,64}$/
+
+/** The id of a request: the client's own X-Request-Id if it is well-formed, else a new one. */
+export function requestId(request: IncomingMessage): string {
+  const given = request.headers['x-request-id']
+  return typeof given === 'string' && WELL_FORMED_ID.test(given) ? given : randomUUID()
+}
+
+/** What every answer carries: its request's id, and that it is nobody's to keep. */
+export function markReplies(app: FastifyInstance): void {
+  app.addHook('onRequest', (request, reply, done) => {
+    reply.header('x-request-id', request.id)
+    reply.header('cache-control', 'no-store')
+    done()
+  })
+}
+
+/** A line per request: the route and never the URL, whose query may hold what should not be kept. */
+export function logRequests(app: FastifyInstance): void {
+  app.addHook('onResponse', (request, reply, done) => {
+    const { method, routeOptions, log } = request
+    log.info(
+      { method, route: routeOptions.url, status: reply.statusCode, duration_ms: reply.elapsedTime },
+      'request',
+    )
+    done()
+  })
+}

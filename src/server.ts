@@ -1,0 +1,102 @@
+import { dirname, join } from 'node:path'
+import closeWithGrace from 'close-with-grace'
+import { type Logger, pino } from 'pino'
+import { createApp } from './app.ts'
+import type { Config } from './config.ts'
+import { type Database, openDatabase } from './database/open.ts'
+import { sqlitePath } from './database/sqlite.ts'
+import { createPasswords } from './passwords/passwords.ts'
+import { Problem } from './problem.ts'
+import { createKeyring } from './tokens/keyring.ts'
+import { keepOwnSecret } from './tokens/own-secret.ts'
+
+// Together the process is gone within 10 s of a signal.
+const CUT_AFTER = 8_000
+const GIVE_UP_AFTER = 9_500
+
+/** Why the process can't start or a command can't do its work: one line, for whoever typed it. */
+export class StartError extends Error {
+  override readonly name = 'StartError'
+}
+
+/**
+ * Runs the service until a signal ends it. It listens once everything it needs is there.
+ *
+ * SIGTERM or SIGINT stops listening, finishes what was accepted and exits with 0; a second signal exits at once.
+ *
+ * @throws StartError if it can't start
+ */
+export async function serve(config: Config): Promise<void> {
+  const logger = createLogger(config)
+  const keyring = await createKeyring(secretsOf(config, logger), config)
+  const database = await connect(config, logger)
+  const passwords = await createPasswords(config.argon2)
+  const app = await createApp({ config, database, keyring, passwords, logger, clock: Date.now })
+
+  await app.ready()
+  try {
+    await app.listen({ host: config.host, port: config.port })
+  } catch (error) {
+    await app.close()
+    await database.close()
+    throw new StartError(`HOST and PORT: can't listen on ${config.host}:${config.port} (${codeOf(error)})`)
+  }
+
+  closeWithGrace({ delay: GIVE_UP_AFTER, logger }, async ({ signal, err }) => {
+    if (err !== undefined) logger.fatal({ err }, 'an error nobody caught')
+    else logger.info({ signal }, 'draining')
+    // A client that is too slow by now won't be waited for.
+    setTimeout(() => app.server.closeAllConnections(), CUT_AFTER).unref()
+    await app.close()
+    await database.close()
+    logger.info('drained')
+  })
+}
+
+/** The service's logger: JSON, a line each, on standard output. */
+export function createLogger({ logLevel }: Pick<Config, 'logLevel'>): Logger {
+  return pino({ level: logLevel, timestamp: pino.stdTimeFunctions.isoTime })
+}
+
+/**
+ * Opens the database and brings it up to date.
+ *
+ * @throws StartError if it can't be opened
+ */
+export async function connect(config: Config, logger: Logger): Promise<Database> {
+  try {
+    return await openDatabase({
+      url: config.databaseUrl,
+      poolSize: config.databasePoolSize,
+      onIdleError: (err) => logger.warn({ err }, 'an idle connection to PostgreSQL broke'),
+    })
+  } catch (error) {
+    const cause = error instanceof Problem ? error.cause : error
+    const reason = codeOf(cause) ?? (cause as Error).message
+    throw new StartError(`DATABASE_URL: the database can't be opened (${reason})`)
+  }
+}
+
+function secretsOf(config: Config, logger: Logger): readonly Buffer[] {
+  if (config.secrets !== undefined) return config.secrets
+  const folder = config.databaseUrl.startsWith('file:') ? dirname(sqlitePath(config.databaseUrl)) : 'data'
+  const path = join(folder, 'jwt-secret')
+  try {
+    const { secrets, made } = keepOwnSecret(path)
+    logger.info(
+      { path },
+      made
+        ? 'JWT_SECRET is not set: made a secret and kept it'
+        : 'JWT_SECRET is not set: took the kept secret',
+    )
+    return secrets
+  } catch (error) {
+    throw new StartError(
+      `JWT_SECRET is not set, and no secret can be kept in ${path} (${codeOf(error) ?? (error as Error).message})`,
+    )
+  }
+}
+
+function codeOf(error: unknown): string | undefined {
+  return (error as NodeJS.ErrnoException).code
+}

@@ -1,0 +1,166 @@
+import type { onRequestHookHandler } from 'fastify'
+import { z } from 'zod'
+import { emailKey } from '../email.ts'
+import { clientOf } from '../http/client.ts'
+import type { Scope } from '../http/validation.ts'
+import type { Claims as TokenClaims } from '../tokens/claims.ts'
+import {
+  Claims,
+  LoginRequest,
+  LogoutRequest,
+  RefreshRequest,
+  SessionList,
+  SessionParams,
+  Tokens,
+} from './schemas.ts'
+import type { Tokens as IssuedTokens, Sessions } from './sessions.ts'
+import type { Session } from './store.ts'
+
+export interface SessionRoutesParts {
+  readonly sessions: Sessions
+  readonly guard: onRequestHookHandler
+}
+
+/** POST /auth/login, /auth/refresh, /auth/logout; GET /me; GET and DELETE /account/sessions. */
+export async function sessionRoutes(scope: Scope, { sessions, guard }: SessionRoutesParts): Promise<void> {
+  scope.post(
+    '/auth/login',
+    {
+      schema: {
+        operationId: 'logIn',
+        summary: 'Open a session',
+        tags: ['auth'],
+        body: LoginRequest,
+        response: { 200: Tokens.describe('The session is open.') },
+        problems: ['invalid_credentials', 'account_disabled', 'overloaded', 'database_unavailable'],
+      },
+    },
+    async (request) => {
+      const { email, password } = request.body
+      return tokensBody(await sessions.logIn(emailKey(email), password, clientOf(request)))
+    },
+  )
+
+  scope.post(
+    '/auth/refresh',
+    {
+      schema: {
+        operationId: 'refresh',
+        summary: 'Exchange a refresh token for new tokens',
+        description:
+          'A refresh token works once. For 10 s the previous one gets the same answer again, in case the first was ' +
+          'lost; an older one ends the session.',
+        tags: ['auth'],
+        body: RefreshRequest,
+        response: { 200: Tokens.describe('New tokens of the same session.') },
+        problems: [
+          'refresh_token_invalid',
+          'refresh_token_reused',
+          'account_disabled',
+          'database_unavailable',
+        ],
+      },
+    },
+    async (request) => tokensBody(await sessions.refresh(request.body.refresh_token, clientOf(request))),
+  )
+
+  scope.register(async (guarded: Scope) => {
+    guarded.addHook('onRequest', guard)
+
+    guarded.post(
+      '/auth/logout',
+      {
+        schema: {
+          operationId: 'logOut',
+          summary: 'End this session, the others, or all',
+          tags: ['auth'],
+          guarded: true,
+          body: LogoutRequest.nullish(),
+          response: { 204: z.undefined().describe('Signed out; the access tokens are refused from now on.') },
+          problems: ['database_unavailable'],
+        },
+      },
+      async (request, reply) => {
+        await sessions.logOut(request.user, request.body?.scope ?? 'this', clientOf(request))
+        return reply.code(204).send()
+      },
+    )
+
+    guarded.get(
+      '/me',
+      {
+        schema: {
+          operationId: 'getMe',
+          summary: 'The verified claims of the access token',
+          description: 'Decided from the token and from memory: it is answered while the database is gone.',
+          tags: ['me'],
+          guarded: true,
+          response: { 200: Claims.describe('The claims.') },
+        },
+      },
+      (request, reply) => {
+        reply.send(request.user as unknown as z.input<typeof Claims>)
+      },
+    )
+
+    guarded.get(
+      '/account/sessions',
+      {
+        schema: {
+          operationId: 'listSessions',
+          summary: 'Where you are signed in',
+          tags: ['account'],
+          guarded: true,
+          response: { 200: SessionList.describe('The last used first; at most a hundred.') },
+          problems: ['database_unavailable'],
+        },
+      },
+      async ({ user }) => ({
+        sessions: (await sessions.list(user.sub)).map((session) => sessionBody(session, user)),
+      }),
+    )
+
+    guarded.delete(
+      '/account/sessions/:id',
+      {
+        schema: {
+          operationId: 'endSession',
+          summary: 'End one of your sessions',
+          tags: ['account'],
+          guarded: true,
+          params: SessionParams,
+          response: { 204: z.undefined().describe('It has ended.') },
+          problems: ['not_found', 'database_unavailable'],
+        },
+      },
+      async (request, reply) => {
+        await sessions.end(request.user.sub, request.params.id, clientOf(request))
+        return reply.code(204).send()
+      },
+    )
+  })
+}
+
+/** Tokens as they go over the wire. */
+export function tokensBody(tokens: IssuedTokens): z.input<typeof Tokens> {
+  return {
+    access_token: tokens.accessToken,
+    token_type: 'Bearer',
+    expires_in: tokens.expiresIn,
+    refresh_token: tokens.refreshToken,
+    refresh_token_expires_in: tokens.refreshTokenExpiresIn,
+    scope: tokens.scope,
+  }
+}
+
+function sessionBody(session: Session, user: TokenClaims) {
+  return {
+    id: session.id,
+    created_at: new Date(session.created_at).toISOString(),
+    last_used_at: new Date(session.last_used_at).toISOString(),
+    expires_at: new Date(session.expires_at).toISOString(),
+    ip: session.ip,
+    user_agent: session.user_agent,
+    current: session.id === user.sid,
+  }
+}

@@ -1,0 +1,64 @@
+import { z } from 'zod'
+import { EmailAddress, Id, Password, Timestamp } from '../http/schemas.ts'
+
+export const LoginRequest = z
+  .strictObject({ email: EmailAddress, password: Password })
+  .meta({ id: 'LoginRequest' })
+
+export const RefreshRequest = z
+  .strictObject({ refresh_token: z.string().min(1).max(256).meta({ example: 'lkr_AZorPE1eX2CK...' }) })
+  .meta({ id: 'RefreshRequest' })
+
+export const LogoutRequest = z
+  .strictObject({
+    scope: z
+      .enum(['this', 'others', 'all'])
+      .default('this')
+      .meta({ description: 'This session, all the others of the account, or all.' }),
+  })
+  .meta({ id: 'LogoutRequest' })
+
+export const Tokens = z
+  .object({
+    access_token: z
+      .string()
+      .meta({ description: 'For `Authorization: Bearer`.', example: 'eyJhbGciOiJIUzI1NiIs...' }),
+    token_type: z.literal('Bearer'),
+    expires_in: z.int().meta({ description: 'Seconds until the access token expires.', example: 600 }),
+    refresh_token: z.string().meta({ description: 'For one refresh.', example: 'lkr_AZorPE1eX2CK...' }),
+    refresh_token_expires_in: z
+      .int()
+      .meta({ description: 'Seconds until the refresh token expires, unused.', example: 604_800 }),
+    scope: z.string().meta({ description: 'Scopes, separated by spaces.', example: 'account' }),
+  })
+  .meta({ id: 'Tokens', description: 'What lets you in (RFC 6749 section 5.1).' })
+
+export const Claims = z
+  .object({
+    sub: Id.meta({ description: 'The account.' }),
+    sid: Id.meta({ description: 'The session.' }),
+    roles: z.array(z.string()).meta({ example: ['user'] }),
+    scope: z.string().meta({ example: 'account' }),
+    iss: z.string().meta({ example: 'http://localhost:3000' }),
+    aud: z.string().meta({ example: 'latchkey' }),
+    iat: z.int().meta({ description: 'Seconds since 1970.', example: 1_769_851_800 }),
+    exp: z.int().meta({ description: 'Seconds since 1970.', example: 1_769_852_400 }),
+    jti: Id.meta({ description: 'The token itself.' }),
+  })
+  .meta({ id: 'Claims', description: 'The verified claims of the access token (RFC 9068 section 2.2).' })
+
+export const Session = z
+  .object({
+    id: Id,
+    created_at: Timestamp,
+    last_used_at: Timestamp.meta({ description: 'When it was last refreshed.' }),
+    expires_at: Timestamp.meta({ description: 'When it ends unless it is refreshed before.' }),
+    ip: z.string().meta({ description: 'From where it was opened.', example: '192.0.2.7' }),
+    user_agent: z.string().nullable().meta({ example: 'curl/8.14.1' }),
+    current: z.boolean().meta({ description: 'Whether it is the one that asks.' }),
+  })
+  .meta({ id: 'Session' })
+
+export const SessionList = z.object({ sessions: z.array(Session) }).meta({ id: 'SessionList' })
+
+export const SessionParams = z.object({ id: Id.overwrite((id) => id.toLowerCase()) })

@@ -1,0 +1,143 @@
+import { type Insertable, type Selectable, sql } from 'kysely'
+import type { AccountStatus, Db, SessionsTable, Tx } from '../database/schema.ts'
+
+export type NewSession = Insertable<SessionsTable>
+export type Session = Selectable<SessionsTable>
+
+/** What a login needs to know of an account. */
+export interface Credentials {
+  readonly id: string
+  readonly passwordHash: string
+  readonly status: AccountStatus
+  readonly roles: readonly string[]
+}
+
+/** A session together with what its account may do now. */
+export type OpenSession = Session & { readonly status: AccountStatus; readonly roles: readonly string[] }
+
+/** Which sessions of an account: one, all but one, or all. */
+export type Which = { readonly only: string } | { readonly except: string } | 'all'
+
+export type SessionStore = ReturnType<typeof createSessionStore>
+
+const SWEEP_BATCH = 500
+
+/** The roles of the account in the surrounding query, separated by spaces; both dialects know string_agg. */
+export const rolesColumn = sql<string | null>`(
+  select string_agg(role, ' ') from account_roles where account_id = accounts.id
+)`.as('roles')
+
+/** Reads what rolesColumn writes. */
+export function rolesFrom(column: string | null): readonly string[] {
+  return column === null ? [] : column.split(' ').sort()
+}
+
+/** The queries on sessions. Each throws Problem database_unavailable where there is no database. */
+export function createSessionStore(db: Db) {
+  return {
+    async findCredentials(emailKey: string): Promise<Credentials | undefined> {
+      const row = await db
+        .selectFrom('accounts')
+        .select(['id', 'password_hash as passwordHash', 'status', rolesColumn])
+        .where('email_key', '=', emailKey)
+        .executeTakeFirst()
+      return row && { ...row, roles: rolesFrom(row.roles) }
+    },
+
+    /**
+     * Opens a session, on the condition that the account is active and its password is still the one that was proved.
+     * The update takes the account's row lock, so that a change of password beside it ends this session too or
+     * prevents it.
+     *
+     * @param rehashed the same password under today's parameters, or the proved hash once more
+     * @returns whether it was opened
+     */
+    async open(session: NewSession, provedHash: string, rehashed: string): Promise<boolean> {
+      return db.transaction().execute(async (tx) => {
+        const account = await tx
+          .updateTable('accounts')
+          .set({ password_hash: rehashed })
+          .where('id', '=', session.account_id)
+          .where('password_hash', '=', provedHash)
+          .where('status', '=', 'active')
+          .returning('id')
+          .executeTakeFirst()
+        if (account === undefined) return false
+        await insertSession(tx, session)
+        return true
+      })
+    },
+
+    async find(id: string): Promise<OpenSession | undefined> {
+      const row = await db
+        .selectFrom('sessions')
+        .innerJoin('accounts', 'accounts.id', 'sessions.account_id')
+        .selectAll('sessions')
+        .select(['accounts.status', rolesColumn])
+        .where('sessions.id', '=', id)
+        .executeTakeFirst()
+      return row && { ...row, roles: rolesFrom(row.roles) }
+    },
+
+    /** @returns whether this rotation took place: false if another one, or a logout, came first */
+    async rotate(id: string, fromHash: Uint8Array, to: Partial<NewSession>): Promise<boolean> {
+      const row = await db
+        .updateTable('sessions')
+        .set(to)
+        .where('id', '=', id)
+        .where('secret_hash', '=', fromHash)
+        .returning('id')
+        .executeTakeFirst()
+      return row !== undefined
+    },
+
+    /** @returns the account's sessions that have not expired, the last used first, at most `limit` */
+    async list(accountId: string, now: number, limit: number): Promise<Session[]> {
+      return db
+        .selectFrom('sessions')
+        .selectAll()
+        .where('account_id', '=', accountId)
+        .where('expires_at', '>', now)
+        .orderBy('last_used_at', 'desc')
+        .orderBy('id', 'desc')
+        .limit(limit)
+        .execute()
+    },
+
+    /** @returns the ids of the sessions that ended */
+    async end(accountId: string, which: Which): Promise<string[]> {
+      return endSessions(db, accountId, which)
+    },
+
+    /** Deletes expired sessions, a bounded batch at a time. @returns how many it deleted; a full batch means: again */
+    async sweep(now: number): Promise<{ deleted: number; full: boolean }> {
+      const rows = await db
+        .deleteFrom('sessions')
+        .where('id', 'in', (q) =>
+          q
+            .selectFrom('sessions')
+            .select('id')
+            .where('expires_at', '<=', now)
+            .orderBy('expires_at')
+            .limit(SWEEP_BATCH),
+        )
+        .returning('id')
+        .execute()
+      return { deleted: rows.length, full: rows.length === SWEEP_BATCH }
+    },
+  }
+}
+
+export async function insertSession(db: Db | Tx, session: NewSession): Promise<void> {
+  await db.insertInto('sessions').values(session).execute()
+}
+
+/** @returns the ids of the sessions that ended */
+export async function endSessions(db: Db | Tx, accountId: string, which: Which): Promise<string[]> {
+  let query = db.deleteFrom('sessions').where('account_id', '=', accountId)
+  if (which !== 'all') {
+    query = 'only' in which ? query.where('id', '=', which.only) : query.where('id', '!=', which.except)
+  }
+  const rows = await query.returning('id').execute()
+  return rows.map((row) => row.id)
+}

@@ -1,0 +1,30 @@
+/** What an access token says (RFC 9068 section 2.2). Times are in whole seconds since 1970. */
+export interface Claims {
+  readonly iss: string
+  readonly aud: string
+  /** The account's id. */
+  readonly sub: string
+  /** The session's id. */
+  readonly sid: string
+  readonly jti: string
+  readonly iat: number
+  readonly exp: number
+  /** Never minted here, but heeded where another holder of the secret sets it. */
+  readonly nbf?: number
+  readonly roles: readonly string[]
+  /** Scopes, separated by spaces (RFC 6749 section 3.3). */
+  readonly scope: string
+}
+
+/** The one algorithm and the one type that are signed and accepted here (RFC 8725 sections 3.1 and 3.11). */
+export const ALGORITHM = 'HS256'
+export const TOKEN_TYPE = 'at+jwt'
+
+/** The longest an access token may live, in seconds. Configuration can only shorten it. */
+export const LONGEST_TOKEN_TTL = 3_600
+
+/** The longest an access token may be, in bytes. */
+export const LONGEST_TOKEN = 2_048
+
+/** How far clocks may differ, in seconds. */
+export const LEEWAY = 5

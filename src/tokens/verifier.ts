@@ -1,0 +1,136 @@
+import { LRUCache } from 'lru-cache'
+import { Problem } from '../problem.ts'
+import { ALGORITHM, type Claims, LEEWAY, LONGEST_TOKEN, LONGEST_TOKEN_TTL, TOKEN_TYPE } from './claims.ts'
+import type { Key, Keyring, Parties } from './keyring.ts'
+import type { Revocations } from './revocations.ts'
+
+const REMEMBERED_TOKENS = 10_000
+
+// Base64url in its one canonical form: no padding, and zero in the bits that a last character leaves over
+// (RFC 4648 section 3.5; RFC 8725bis section 3.14).
+const SEGMENT = '(?:[\\w-]{4})*(?:[\\w-][AQgw]|[\\w-]{2}[AEIMQUYcgkosw048])?'
+const COMPACT_JWS = new RegExp(`^${SEGMENT}\\.${SEGMENT}\\.${SEGMENT}$`)
+
+export interface VerifierParts extends Parties {
+  readonly keyring: Keyring
+  readonly revocations: Revocations
+  /** Milliseconds since 1970. */
+  readonly clock: () => number
+}
+
+/**
+ * Decides whether a token is let in.
+ *
+ * @returns its claims, frozen
+ * @throws Problem token_invalid, token_expired or token_revoked
+ */
+export type Verify = (token: string) => Claims
+
+/**
+ * Builds the verifier: synchronous, and from memory alone. A token that verified once is remembered by its exact
+ * text; its times and its revocation are looked at again on every use. A token that failed is never remembered, so
+ * nobody can push out good ones.
+ */
+export function createVerifier(parts: VerifierParts): Verify {
+  const { revocations, clock } = parts
+  const remembered = new LRUCache<string, Claims>({ max: REMEMBERED_TOKENS })
+
+  return (token) => {
+    const now = clock() / 1_000
+    let claims = remembered.get(token)
+    if (claims === undefined) {
+      claims = verifyAfresh(token, parts)
+      checkTimes(claims, now)
+      remembered.set(token, claims)
+    } else {
+      checkTimes(claims, now)
+    }
+    if (revocations.isRevoked(claims.sid)) throw new Problem('token_revoked')
+    return claims
+  }
+}
+
+function verifyAfresh(token: string, { keyring, issuer, audience }: VerifierParts): Claims {
+  if (token.length > LONGEST_TOKEN || !COMPACT_JWS.test(token))
+    refuse('it is not a compact JWS of at most 2 KiB')
+  const [headerSegment, payloadSegment] = token.split('.') as [string, string]
+  const header = parseObject(headerSegment)
+  if (Object.keys(header).length !== 3 || header.alg !== ALGORITHM || header.typ !== TOKEN_TYPE) {
+    refuse('its header is not that of an access token')
+  }
+  const key = keyring.find(header.kid)
+  if (key === undefined) return refuse('no key here has its kid')
+  checkSignature(key, token)
+  return checkClaims(parseObject(payloadSegment), issuer, audience)
+}
+
+// RFC 8725 section 2.7 and 3.14 (bis): JSON.parse keeps the last of two equal names, other parsers the first.
+function parseObject(segment: string): Record<string, unknown> {
+  const text = Buffer.from(segment, 'base64url').toString('utf8')
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch (cause) {
+    return refuse('a part of it is not JSON', cause)
+  }
+  if (!isObject(value)) return refuse('a part of it is not an object')
+  const names = text.replace(/"(?:[^"\\]|\\.)*"/g, '').split(':').length - 1
+  if (names !== countNames(value)) refuse('a name is repeated in it')
+  return value
+}
+
+function countNames(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return 0
+  const parts: unknown[] = Object.values(value)
+  const own = Array.isArray(value) ? 0 : parts.length
+  return parts.reduce((sum: number, part) => sum + countNames(part), own)
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+// Whatever the library says of a token, and in whichever words, is a 401 and never a 500.
+function checkSignature(key: Key, token: string): void {
+  try {
+    key.verify(token)
+  } catch (cause) {
+    throw new Problem('token_invalid', { cause })
+  }
+}
+
+function checkClaims(payload: Readonly<Record<string, unknown>>, issuer: string, audience: string): Claims {
+  const { iss, aud, sub, sid, jti, iat, exp, nbf, roles, scope } = payload
+  if (iss !== issuer || aud !== audience) return refuse('it was made by or for somebody else')
+  if (!isText(sub) || !isText(sid) || !isText(jti)) return refuse('sub, sid or jti is missing')
+  if (!isTime(iat) || !isTime(exp) || !(nbf === undefined || isTime(nbf)))
+    return refuse('a time is no whole number')
+  if (exp <= iat || exp - iat > LONGEST_TOKEN_TTL) return refuse('it lives too long')
+  if (!Array.isArray(roles) || !roles.every(isText) || typeof scope !== 'string') {
+    return refuse('roles or scope is missing')
+  }
+  return Object.freeze({
+    ...{ iss, aud, sub, sid, jti, iat, exp, scope },
+    roles: Object.freeze(roles),
+    ...(nbf === undefined ? {} : { nbf }),
+  })
+}
+
+// RFC 7519 sections 4.1.4 to 4.1.6, each with the leeway of this service. `now` is in seconds.
+function checkTimes(claims: Claims, now: number): void {
+  if (now >= claims.exp + LEEWAY) throw new Problem('token_expired')
+  if (claims.iat > now + LEEWAY) refuse('it was issued in the future')
+  if (claims.nbf !== undefined && claims.nbf > now + LEEWAY) refuse('it is not valid yet')
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string' && value !== ''
+}
+
+function isTime(value: unknown): value is number {
+  return Number.isSafeInteger(value)
+}
+
+function refuse(reason: string, cause?: unknown): never {
+  throw new Problem('token_invalid', { detail: `The access token is not valid: ${reason}.`, cause })
+}
