@@ -1,4 +1,4 @@
-import { Kysely, type Dialect as KyselyDialect, sql } from 'kysely'
+import { Kysely, sql } from 'kysely'
 import { Migrator } from 'kysely/migration'
 import { accountsAndSessions } from './migrations/0001-accounts-and-sessions.ts'
 import { postgresDialect } from './postgres.ts'
@@ -37,8 +37,7 @@ const QUERY_TIMEOUT = 1_000
  */
 export async function openDatabase(options: DatabaseOptions): Promise<Database> {
   const dialect = options.url.startsWith('file:') ? 'sqlite' : 'postgres'
-  await migrate(dialect, connect(dialect, options, MIGRATION_TIMEOUT))
-  const db = connect(dialect, options, QUERY_TIMEOUT)
+  const db = dialect === 'sqlite' ? await openSqlite(options) : await openPostgres(options)
   return {
     db,
     dialect,
@@ -49,22 +48,33 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
   }
 }
 
-function connect(dialect: Dialect, options: DatabaseOptions, queryTimeout: number): Db {
-  const kyselyDialect: KyselyDialect =
-    dialect === 'sqlite' ? sqliteDialect(options.url) : postgresDialect(options, queryTimeout)
-  return new Kysely<Schema>({ dialect: kyselyDialect })
+async function openSqlite({ url }: DatabaseOptions): Promise<Db> {
+  const db: Db = new Kysely<Schema>({ dialect: sqliteDialect(url) })
+  await migrate(db, 'sqlite')
+  return db
+}
+
+// Migrating has time, serving has not, so each gets its own pool.
+async function openPostgres(options: DatabaseOptions): Promise<Db> {
+  const patient: Db = new Kysely<Schema>({ dialect: postgresDialect(options, MIGRATION_TIMEOUT) })
+  await migrate(patient, 'postgres')
+  await patient.destroy()
+  return new Kysely<Schema>({ dialect: postgresDialect(options, QUERY_TIMEOUT) })
 }
 
 // Kysely's Migrator takes an advisory lock on PostgreSQL; on SQLite every transaction here begins by locking the
 // file. So of several nodes that start at once one migrates, and the others find it done.
-async function migrate(dialect: Dialect, db: Db): Promise<void> {
+async function migrate(db: Db, dialect: Dialect): Promise<void> {
   const migrator = new Migrator({
     db,
-    provider: { getMigrations: async () => ({ '0001-accounts-and-sessions': accountsAndSessions(dialect) }) },
+    provider: {
+      getMigrations: async () => ({ '0001-accounts-and-sessions': accountsAndSessions(dialect) }),
+    },
     migrationTableName: 'latchkey_migrations',
     migrationLockTableName: 'latchkey_migrations_lock',
   })
   const { error } = await migrator.migrateToLatest()
+  if (error === undefined) return
   await db.destroy()
-  if (error !== undefined) throw error
+  throw error
 }

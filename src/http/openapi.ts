@@ -11,6 +11,8 @@ declare module 'fastify' {
     summary?: string
     description?: string
     tags?: readonly string[]
+    /** What an answer of success says. */
+    success?: string
     /** Whether the route stands behind the guard. */
     guarded?: boolean
     /** What the route may answer besides success; what follows from its body and guard is added. */
@@ -21,6 +23,7 @@ declare module 'fastify' {
 const bodyProblems = [
   'invalid_request',
   'malformed_json',
+  'request_timeout',
   'payload_too_large',
   'unsupported_media_type',
 ] as const
@@ -31,6 +34,8 @@ const guardProblems = [
   'token_expired',
   'token_revoked',
 ] as const
+
+const allCodes = Object.keys(problemKinds) as ProblemCode[]
 
 type Method = 'get' | 'post' | 'put' | 'patch' | 'delete'
 type Responses = Readonly<Record<string, z.ZodType>>
@@ -44,12 +49,14 @@ type Responses = Readonly<Record<string, z.ZodType>>
  */
 export function gatherOpenApi(app: FastifyInstance, version: string): () => object {
   const paths: ZodOpenApiPathsObject = {}
+  const used = new Set<ProblemCode>()
 
   app.addHook('onRoute', (route) => {
     const { schema } = route
     if (schema?.operationId === undefined || route.method === 'HEAD') return
     const responses = schema.response as Responses
     const problems = problemsOf(route)
+    for (const code of problems) used.add(code)
     schema.response = {
       ...responses,
       ...Object.fromEntries(problems.map((code) => [problemKinds[code].status, ProblemBody])),
@@ -80,6 +87,7 @@ export function gatherOpenApi(app: FastifyInstance, version: string): () => obje
         { name: 'health', description: 'For whatever watches over the service.' },
       ],
       components: {
+        examples: Object.fromEntries([...used].map((code) => [code, example(code)])),
         securitySchemes: {
           accessToken: {
             type: 'http',
@@ -112,11 +120,20 @@ function problemsOf({ schema }: RouteOptions): readonly ProblemCode[] {
     'internal_error',
   ] as const
   // In the order of the table, each once.
-  return (Object.keys(problemKinds) as ProblemCode[]).filter((code) => codes.includes(code))
+  return allCodes.filter((code) => codes.includes(code))
 }
 
 function operation({ schema = {} }: RouteOptions, responses: Responses, problems: readonly ProblemCode[]) {
-  const { operationId = '', summary = '', description, tags = [], guarded, body, params } = schema
+  const {
+    operationId = '',
+    summary = '',
+    description,
+    tags = [],
+    success = '',
+    guarded,
+    body,
+    params,
+  } = schema
   return {
     operationId,
     summary,
@@ -132,7 +149,7 @@ function operation({ schema = {} }: RouteOptions, responses: Responses, problems
             content: { 'application/json': { schema: unwrapNullish(body as z.ZodType) } },
           },
         }),
-    responses: { ...successes(responses), ...failures(problems) },
+    responses: { ...successes(responses, success), ...failures(problems) },
   }
 }
 
@@ -144,14 +161,13 @@ function unwrapNullish(schema: z.ZodType): z.ZodType {
     : schema
 }
 
-function successes(responses: Responses): ZodOpenApiResponsesObject {
+function successes(responses: Responses, description: string): ZodOpenApiResponsesObject {
   return Object.fromEntries(
     Object.entries(responses).map(([status, schema]) => [
       status,
-      {
-        description: schema.description ?? '',
-        ...(schema.def.type === 'undefined' ? {} : { content: { 'application/json': { schema } } }),
-      },
+      schema.def.type === 'undefined'
+        ? { description }
+        : { description, content: { 'application/json': { schema } } },
     ]),
   )
 }
@@ -166,7 +182,9 @@ function failures(codes: readonly ProblemCode[]): ZodOpenApiResponsesObject {
         content: {
           'application/problem+json': {
             schema: ProblemBody,
-            examples: Object.fromEntries(codes.map((code) => [code, { value: example(code) }])),
+            examples: Object.fromEntries(
+              codes.map((code) => [code, { $ref: `#/components/examples/${code}` }]),
+            ),
           },
         },
       },
@@ -176,12 +194,8 @@ function failures(codes: readonly ProblemCode[]): ZodOpenApiResponsesObject {
 
 function example(code: ProblemCode) {
   const { status, title } = problemKinds[code]
+  const type = `urn:latchkey:problem:${code}`
   return {
-    type: `urn:latchkey:problem:${code}`,
-    title,
-    status,
-    detail: title,
-    code,
-    request_id: '0d6f8a52-1f0c-4a39-9d0e-7f2b9a4c1e55',
+    value: { type, title, status, detail: title, code, request_id: '0d6f8a52-1f0c-4a39-9d0e-7f2b9a4c1e55' },
   }
 }

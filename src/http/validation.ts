@@ -40,7 +40,11 @@ export function useZod(app: FastifyInstance): void {
 
   app.setSerializerCompiler<z.ZodType>(({ schema }) => {
     // An empty registry keeps ids, which are for the OpenAPI document, out of it.
-    const options = { target: 'draft-7', metadata: z.registry(), unrepresentable: 'any' } as const
+    const options = {
+      target: 'draft-7',
+      metadata: z.registry<{ id?: string }>(),
+      unrepresentable: 'any',
+    } as const
     const jsonSchema = z.toJSONSchema(schema, options)
     return fastJson(jsonSchema as fastJson.AnySchema)
   })

@@ -1,0 +1,19 @@
+/**
+ * Waits until something holds, and looks every few milliseconds.
+ *
+ * @returns what `check` returned once it was neither undefined nor false
+ * @throws an Error that names what was waited for, once `deadline` milliseconds have passed
+ */
+export async function poll<Result>(
+  what: string,
+  check: () => Result | undefined | false | Promise<Result | undefined | false>,
+  deadline = 10_000,
+): Promise<Result> {
+  const end = Date.now() + deadline
+  for (;;) {
+    const result = await check()
+    if (result !== undefined && result !== false) return result
+    if (Date.now() > end) throw new Error(`waited ${deadline} ms for: ${what}`)
+    await new Promise((next) => setTimeout(next, 10))
+  }
+}
