@@ -69,36 +69,44 @@ export function gatherOpenApi(app: FastifyInstance, version: string): () => obje
   })
 
   return () =>
-    createDocument({
-      openapi: '3.1.1',
-      info: {
-        title: 'Latchkey',
-        version,
-        description:
-          'One login, one signed token, and no lookup per request. JSON in snake_case, times in RFC 3339 UTC, ' +
-          'durations in whole seconds. Whatever is no success is a problem (RFC 9457); its `code` is the stable part.',
-        license: { name: 'MIT', identifier: 'MIT' },
-      },
-      servers: [{ url: '/', description: 'Where this document was fetched from.' }],
-      tags: [
-        { name: 'auth', description: 'Sign up, log in, refresh, log out.' },
-        { name: 'me', description: 'What the access token says. No database.' },
-        { name: 'account', description: 'Your own account and sessions.' },
-        { name: 'health', description: 'For whatever watches over the service.' },
-      ],
-      components: {
-        examples: Object.fromEntries([...used].map((code) => [code, example(code)])),
-        securitySchemes: {
-          accessToken: {
-            type: 'http',
-            scheme: 'bearer',
-            bearerFormat: 'JWT',
-            description: 'The access_token of a sign-up, login or refresh (RFC 6750 section 2.1).',
+    createDocument(
+      {
+        openapi: '3.1.1',
+        info: {
+          title: 'Latchkey',
+          version,
+          description:
+            'One login, one signed token, and no lookup per request. JSON in snake_case, times in RFC 3339 UTC, ' +
+            'durations in whole seconds. Whatever is no success is a problem (RFC 9457); its `code` is the stable part.',
+          license: { name: 'MIT', identifier: 'MIT' },
+        },
+        servers: [{ url: '/', description: 'Where this document was fetched from.' }],
+        tags: [
+          { name: 'auth', description: 'Sign up, log in, refresh, log out.' },
+          { name: 'me', description: 'What the access token says. No database.' },
+          { name: 'account', description: 'Your own account and sessions.' },
+          { name: 'health', description: 'For whatever watches over the service.' },
+        ],
+        components: {
+          examples: Object.fromEntries([...used].map((code) => [code, example(code)])),
+          securitySchemes: {
+            accessToken: {
+              type: 'http',
+              scheme: 'bearer',
+              bearerFormat: 'JWT',
+              description: 'The access_token of a sign-up, login or refresh (RFC 6750 section 2.1).',
+            },
           },
         },
+        paths,
       },
-      paths,
-    })
+      {
+        // A reply may gain a field without breaking a client that is strict about what it knows.
+        override: ({ jsonSchema, io }) => {
+          if (io === 'output') delete jsonSchema.additionalProperties
+        },
+      },
+    )
 }
 
 /** GET /openapi.json: the contract, as this node serves it. */

@@ -28,7 +28,7 @@ export const ProblemBody = z
   .object({
     type: z.string().meta({ format: 'uri', example: 'urn:latchkey:problem:not_found' }),
     title: z.string().meta({ example: problemKinds.not_found.title }),
-    status: z.int().meta({ example: problemKinds.not_found.status }),
+    status: z.int().nonnegative().meta({ example: problemKinds.not_found.status }),
     detail: z.string().meta({ example: problemKinds.not_found.title }),
     code: z.enum(Object.keys(problemKinds) as [ProblemCode, ...ProblemCode[]]).meta({ example: 'not_found' }),
     request_id: z.string().meta({ example: '0d6f8a52-1f0c-4a39-9d0e-7f2b9a4c1e55' }),

@@ -24,10 +24,14 @@ export const Tokens = z
       .string()
       .meta({ description: 'For `Authorization: Bearer`.', example: 'eyJhbGciOiJIUzI1NiIs...' }),
     token_type: z.literal('Bearer'),
-    expires_in: z.int().meta({ description: 'Seconds until the access token expires.', example: 600 }),
+    expires_in: z
+      .int()
+      .nonnegative()
+      .meta({ description: 'Seconds until the access token expires.', example: 600 }),
     refresh_token: z.string().meta({ description: 'For one refresh.', example: 'lkr_AZorPE1eX2CK...' }),
     refresh_token_expires_in: z
       .int()
+      .nonnegative()
       .meta({ description: 'Seconds until the refresh token expires, unused.', example: 604_800 }),
     scope: z.string().meta({ description: 'Scopes, separated by spaces.', example: 'account' }),
   })
@@ -41,8 +45,8 @@ export const Claims = z
     scope: z.string().meta({ example: 'account' }),
     iss: z.string().meta({ example: 'http://localhost:3000' }),
     aud: z.string().meta({ example: 'latchkey' }),
-    iat: z.int().meta({ description: 'Seconds since 1970.', example: 1_769_851_800 }),
-    exp: z.int().meta({ description: 'Seconds since 1970.', example: 1_769_852_400 }),
+    iat: z.int().nonnegative().meta({ description: 'Seconds since 1970.', example: 1_769_851_800 }),
+    exp: z.int().nonnegative().meta({ description: 'Seconds since 1970.', example: 1_769_852_400 }),
     jti: Id.meta({ description: 'The token itself.' }),
   })
   .meta({ id: 'Claims', description: 'The verified claims of the access token (RFC 9068 section 2.2).' })
