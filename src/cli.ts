@@ -1,13 +1,13 @@
 #!/usr/bin/env node
-import { text } from 'node:stream/consumers'
 import { Command, Option } from 'commander'
-import { read } from 'read'
+import type { z } from 'zod'
 import { createRegistration } from './accounts/registration.ts'
+import { SignupRequest } from './accounts/schemas.ts'
 import { createAccountStore } from './accounts/store.ts'
 import { type Config, ConfigError, parseConfig } from './config.ts'
-import { isEmail, normalizeEmail } from './email.ts'
 import { createPasswords } from './passwords/passwords.ts'
 import { createPolicy, isPassword } from './passwords/policy.ts'
+import { PromptFault, readPassword } from './passwords/prompt.ts'
 import { Problem } from './problem.ts'
 import { connect, createLogger, StartError, serve } from './server.ts'
 import { type Role, roles } from './tokens/roles.ts'
@@ -69,11 +69,11 @@ interface CreateOptions {
   readonly role: readonly Role[]
 }
 
-async function createAccount({ email: typed, name, role }: CreateOptions): Promise<void> {
+async function createAccount(options: CreateOptions): Promise<void> {
   const config = readConfig()
-  const email = normalizeEmail(typed)
-  if (!isEmail(email)) throw new StartError('--email must be an e-mail address')
-  const password = await readPassword()
+  const email = checked('--email', SignupRequest.shape.email, options.email)
+  const name = checked('--name', SignupRequest.shape.name, options.name)
+  const password = await readPassword(process.stdin, process.stderr)
   if (!isPassword(password)) throw new StartError('the password is too long or has a control character')
   await withDatabase(config, async ({ db }) => {
     const registration = createRegistration({
@@ -82,19 +82,18 @@ async function createAccount({ email: typed, name, role }: CreateOptions): Promi
       policy: createPolicy(config.passwordMinLength),
       clock: Date.now,
     })
-    const account = await registration.draft({ email, password, name: name ?? null }, [...new Set(role)])
+    const account = await registration.draft({ email, password, name: name ?? null }, [
+      ...new Set(options.role),
+    ])
     await registration.save(account)
     console.log(account.id)
   })
 }
 
-// Asked twice at a terminal, where a slip of the finger can't be seen; read to the end anywhere else.
-async function readPassword(): Promise<string> {
-  if (!process.stdin.isTTY) return (await text(process.stdin)).replace(/\r?\n$/, '')
-  const password = await read({ prompt: 'Password: ', silent: true, output: process.stderr })
-  const again = await read({ prompt: 'Once more: ', silent: true, output: process.stderr })
-  if (password !== again) throw new StartError('the two passwords differ')
-  return password
+function checked<Value>(option: string, schema: z.ZodType<Value>, typed: unknown): Value {
+  const { success, data, error } = schema.safeParse(typed)
+  if (!success) throw new StartError(`${option} ${error.issues.map(({ message }) => message).join(', ')}`)
+  return data
 }
 
 async function withDatabase(
@@ -126,7 +125,7 @@ try {
   if (error instanceof ConfigError) {
     for (const fault of error.faults) console.error(`latchkey: ${fault}`)
     process.exitCode = EXIT_CONFIG
-  } else if (error instanceof StartError || error instanceof Problem) {
+  } else if (error instanceof StartError || error instanceof PromptFault || error instanceof Problem) {
     console.error(`latchkey: ${error.message}`)
     process.exitCode = 1
   } else {

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { availableParallelism } from 'node:os'
 import { z } from 'zod'
+import { sqlitePath } from './database/sqlite.ts'
 import { formatDuration, parseDuration } from './duration.ts'
 import { LONGEST_PASSWORD } from './passwords/policy.ts'
 import { LONGEST_TOKEN_TTL } from './tokens/claims.ts'
@@ -11,7 +12,8 @@ const DAY = 86_400
 
 /** Everything that can be set, by the variable's name. A default is written as a user would write it. */
 const Environment = z.object({
-  NODE_ENV: z.string().default('development'),
+  // A word that nobody knows could be a slip for production.
+  NODE_ENV: oneOf('development', 'test', 'production').default('development'),
   JWT_SECRET: z.string().transform(secrets).optional(),
   JWT_ISSUER: z
     .string()
@@ -26,14 +28,14 @@ const Environment = z.object({
   SESSION_TTL: duration(365 * DAY).prefault('30d'),
   DATABASE_URL: z
     .string()
-    .refine(isDatabaseUrl, 'must begin with file: or postgres://')
+    .refine(isDatabaseUrl, 'must be file: and a path, or a postgres:// URL')
     .default('file:./data/latchkey.db'),
   DATABASE_POOL_SIZE: integer(1, 1_000).prefault('10'),
   HOST: z.string().default('127.0.0.1'),
   PORT: integer(0, 65_535).prefault('3000'),
   TRUST_PROXY: z.string().transform(proxies).prefault('off'),
-  LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
-  LOG_REQUESTS: z.enum(['on', 'off']).default('off'),
+  LOG_LEVEL: oneOf('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent').default('info'),
+  LOG_REQUESTS: oneOf('on', 'off').default('off'),
   PASSWORD_MIN_LENGTH: integer(8, LONGEST_PASSWORD).prefault('15'),
   // OWASP's floor for argon2id: 19 MiB, two passes, one thread.
   ARGON2_MEMORY_KIB: integer(19_456, 4_194_304).prefault('19456'),
@@ -153,6 +155,10 @@ function givenValue(
   }
 }
 
+function oneOf<const Word extends string>(...words: readonly Word[]) {
+  return z.enum(words, `must be one of ${words.join(', ')}`)
+}
+
 function duration(longest: number) {
   return z.string().transform((text, context) => {
     const seconds = parseDuration(text)
@@ -200,5 +206,11 @@ function isNetwork(text: string): boolean {
 }
 
 function isDatabaseUrl(text: string): boolean {
-  return /^file:./.test(text) || (/^postgres(ql)?:\/\//.test(text) && URL.canParse(text))
+  if (!text.startsWith('file:')) return /^postgres(ql)?:\/\//.test(text) && URL.canParse(text)
+  try {
+    return sqlitePath(text) !== ''
+  } catch {
+    // file://latchkey.db names a host, not a path.
+    return false
+  }
 }

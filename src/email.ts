@@ -4,6 +4,11 @@ import { domainToASCII } from 'node:url'
 const LONGEST_ADDRESS = 254
 const LONGEST_LOCAL_PART = 64
 
+// RFC 1123 section 2.1: two labels or more of at most 63 letters, digits and hyphens. The last begins with a letter,
+// which an IPv4 address doesn't have.
+const LABEL = '[a-z\\d](?:[a-z\\d-]{0,61}[a-z\\d])?'
+const DOMAIN = new RegExp(`^(?:${LABEL}\\.)+(?=[a-z])${LABEL}$`)
+
 /**
  * The form in which an address is kept and shown: as typed, but trimmed, in NFC, and with its domain in lower case.
  * The part before the @ stays as it is (RFC 5321 section 2.4).
@@ -11,7 +16,7 @@ const LONGEST_LOCAL_PART = 64
 export function normalizeEmail(text: string): string {
   const address = text.trim().normalize('NFC')
   const [local, domain] = split(address)
-  return domain === '' ? address : `${local}@${domain.toLowerCase()}`
+  return domain === '' ? address : `${local}@${domain.toLowerCase().normalize('NFC')}`
 }
 
 /**
@@ -20,13 +25,14 @@ export function normalizeEmail(text: string): string {
  */
 export function isEmail(address: string): boolean {
   const [local, domain] = split(address)
+  // domainToASCII reads a host as a URL has it: `example.com/x` and `%65xample.com` would both become example.com.
   return (
     address.isWellFormed() &&
     Buffer.byteLength(address) <= LONGEST_ADDRESS &&
     Buffer.byteLength(local) <= LONGEST_LOCAL_PART &&
     /^[^\s\p{C}@"(),:;<>[\\\]]+$/u.test(local) &&
-    /^[^\s\p{C}@]+\.[^\s\p{C}@.]+$/u.test(domain) &&
-    domainToASCII(domain) !== ''
+    /^(?:[a-z\d.-]|[^\p{ASCII}\s\p{C}])+$/u.test(domain) &&
+    DOMAIN.test(domainToASCII(domain))
   )
 }
 

@@ -14,6 +14,9 @@ import { keepOwnSecret } from './tokens/own-secret.ts'
 const CUT_AFTER = 8_000
 const GIVE_UP_AFTER = 9_500
 
+// How often, while draining, connections are closed whose last request was answered.
+const LOOK_FOR_IDLE_EVERY = 50
+
 /** Why the process can't start or a command can't do its work: one line, for whoever typed it. */
 export class StartError extends Error {
   override readonly name = 'StartError'
@@ -34,23 +37,28 @@ export async function serve(config: Config): Promise<void> {
   const app = await createApp({ config, database, keyring, passwords, logger, clock: Date.now })
 
   await app.ready()
-  try {
-    await app.listen({ host: config.host, port: config.port })
-  } catch (error) {
-    await app.close()
-    await database.close()
-    throw new StartError(`HOST and PORT: can't listen on ${config.host}:${config.port} (${codeOf(error)})`)
-  }
 
-  closeWithGrace({ delay: GIVE_UP_AFTER, logger }, async ({ signal, err }) => {
+  // Before anybody can know that it listens: a signal that comes right then is heard.
+  const { uninstall } = closeWithGrace({ delay: GIVE_UP_AFTER, logger }, async ({ signal, err }) => {
     if (err !== undefined) logger.fatal({ err }, 'an error nobody caught')
     else logger.info({ signal }, 'draining')
+    // Closing closes what is idle then. A client that waits for its answer would keep its connection after it.
+    setInterval(() => app.server.closeIdleConnections(), LOOK_FOR_IDLE_EVERY).unref()
     // A client that is too slow by now won't be waited for.
     setTimeout(() => app.server.closeAllConnections(), CUT_AFTER).unref()
     await app.close()
     await database.close()
     logger.info('drained')
   })
+
+  try {
+    await app.listen({ host: config.host, port: config.port })
+  } catch (error) {
+    uninstall()
+    await app.close()
+    await database.close()
+    throw new StartError(`HOST and PORT: can't listen on ${config.host}:${config.port} (${codeOf(error)})`)
+  }
 }
 
 /** The service's logger: JSON, a line each, on standard output. */
@@ -71,8 +79,9 @@ export async function connect(config: Config, logger: Logger): Promise<Database>
       onIdleError: (err) => logger.warn({ err }, 'an idle connection to PostgreSQL broke'),
     })
   } catch (error) {
-    const cause = error instanceof Problem ? error.cause : error
-    const reason = codeOf(cause) ?? (cause as Error).message
+    const { code, message } = (error instanceof Problem ? error.cause : error) as NodeJS.ErrnoException
+    // A host with several addresses, none of which answers, gives an error without a message.
+    const reason = [code, message].filter(Boolean).at(-1)
     throw new StartError(`DATABASE_URL: the database can't be opened (${reason})`)
   }
 }

@@ -31,10 +31,14 @@ export function postgresDialect(
         oid === INT8 ? Number : pg.types.getTypeParser(oid, format)) as typeof pg.types.getTypeParser,
     },
   })
-  pool.on('error', onIdleError)
+  // pg hangs its whole client on the error, which is nothing for a log.
+  pool.on('error', (error) => onIdleError(Object.assign(error, { client: undefined })))
+  // Of a connection that breaks while it is in use the query hears, or the next one. Without a listener of its own the
+  // client's error would end the process.
+  pool.on('connect', (client) => client.on('error', () => {}))
   return new PostgresDialect({
     pool: {
-      connect: async () => adapt(await pool.connect().catch(fail)),
+      connect: async () => adapt(await pool.connect().catch(unavailable)),
       end: () => pool.end(),
       options: pool.options,
     },
@@ -71,15 +75,18 @@ function wrap(client: pg.PoolClient): PostgresPoolClient {
 
 // https://www.postgresql.org/docs/current/errcodes-appendix.html: classes and codes that speak of the server or of
 // the moment, not of the query.
-const unavailable = /^(08|53|57|58|40001|40P01|55P03|25006)/
+const momentary = /^(08|53|57|58|40001|40P01|55P03|25006)/
 
 function isUnavailable(error: unknown): boolean {
-  const { code } = error as { code?: string }
-  // What has no SQLSTATE never came from the server: pg's own time-outs, a refused or broken connection.
-  return code === undefined || !/^[0-9A-Z]{5}$/.test(code) || unavailable.test(code)
+  // What the server didn't say comes from the way to it: pg's own time-outs, a broken connection.
+  return !(error instanceof pg.DatabaseError) || momentary.test(String(error.code))
+}
+
+function unavailable(cause: unknown): never {
+  throw new Problem('database_unavailable', { cause })
 }
 
 function fail(cause: unknown): never {
-  if (isUnavailable(cause)) throw new Problem('database_unavailable', { cause })
+  if (isUnavailable(cause)) unavailable(cause)
   throw cause
 }

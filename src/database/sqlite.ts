@@ -1,13 +1,18 @@
 import { closeSync, mkdirSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
+import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { type Dialect, SqliteAdapter, type SqliteDatabase, SqliteDialect, type SqliteStatement } from 'kysely'
 import { LRUCache } from 'lru-cache'
 import { Problem } from '../problem.ts'
 
 const MEMORY = ':memory:'
+// Milliseconds.
 const BUSY_TIMEOUT = 1_000
+const RETRY_AFTER = 10
+
+const SQLITE_BUSY = 5
 const PREPARED_STATEMENTS = 200
 
 /**
@@ -37,13 +42,32 @@ export function sqlitePath(url: string): string {
   return url.startsWith('file://') ? fileURLToPath(url) : url.slice('file:'.length)
 }
 
-function open(path: string): SqliteDatabase {
-  return guarded(() => {
+async function open(path: string): Promise<SqliteDatabase> {
+  const database = guarded(() => {
     if (path !== MEMORY) makePrivate(path)
-    const database = new DatabaseSync(path, { timeout: BUSY_TIMEOUT, enableForeignKeyConstraints: true })
-    database.exec('pragma journal_mode = wal; pragma synchronous = full')
-    return adapt(database)
+    return new DatabaseSync(path, { timeout: BUSY_TIMEOUT, enableForeignKeyConstraints: true })
   })
+  await switchToWal(database)
+  guarded(() => database.exec('pragma synchronous = full'))
+  return adapt(database)
+}
+
+// The switch needs the file for itself and is refused at once where anything else would wait for the busy time-out:
+// of two nodes that start on a new file, one has to try again.
+async function switchToWal(database: DatabaseSync): Promise<void> {
+  const deadline = Date.now() + BUSY_TIMEOUT
+  for (;;) {
+    try {
+      database.exec('pragma journal_mode = wal')
+      return
+    } catch (cause) {
+      if ((cause as { errcode?: number }).errcode !== SQLITE_BUSY || Date.now() > deadline) {
+        database.close()
+        raise(cause)
+      }
+      await setTimeout(RETRY_AFTER)
+    }
+  }
 }
 
 // SQLite gives its log the mode of the file, which it would leave to the umask.
@@ -55,16 +79,24 @@ function makePrivate(path: string): void {
 function adapt(database: DatabaseSync): SqliteDatabase {
   const prepared = new LRUCache<string, SqliteStatement>({ max: PREPARED_STATEMENTS })
 
+  // What Kysely asks for, as it has to be said.
+  function textOf(sql: string): string {
+    // A transaction here always writes. Taking the lock at once means waiting for it (busy_timeout), where a
+    // transaction that reads first and then finds the file changed would fail without waiting.
+    if (sql === 'begin') return 'begin immediate'
+    // Some faults, such as a full disk, have rolled back already: https://sqlite.org/lang_transaction.html, section 3.
+    if (sql === 'rollback' && !database.isTransaction) return 'select null'
+    return sql
+  }
+
   return {
     close: () => database.close(),
     prepare(sql) {
-      let statement = prepared.get(sql)
+      const text = textOf(sql)
+      let statement = prepared.get(text)
       if (statement === undefined) {
-        // A transaction here always writes. Taking the lock at once means waiting for it (busy_timeout), where a
-        // transaction that reads first and then finds the file changed would fail without waiting.
-        const text = sql === 'begin' ? 'begin immediate' : sql
         statement = guarded(() => adaptStatement(database.prepare(text)))
-        prepared.set(sql, statement)
+        prepared.set(text, statement)
       }
       return statement
     },
@@ -82,7 +114,7 @@ function adaptStatement(statement: StatementSync): SqliteStatement {
 
 // https://sqlite.org/rescode.html: the primary result codes that speak of the file or of its lock, not of the query.
 const unavailable = new Set([
-  5, // SQLITE_BUSY
+  SQLITE_BUSY,
   6, // SQLITE_LOCKED
   8, // SQLITE_READONLY
   10, // SQLITE_IOERR
@@ -96,11 +128,15 @@ function guarded<Result>(work: () => Result): Result {
   try {
     return work()
   } catch (cause) {
-    const { errcode, syscall } = cause as { errcode?: number; syscall?: string }
-    // The low byte of an extended code is its primary one. A failed system call is the data folder's.
-    if (unavailable.has((errcode ?? 0) & 0xff) || syscall !== undefined) {
-      throw new Problem('database_unavailable', { cause })
-    }
-    throw cause
+    return raise(cause)
   }
+}
+
+function raise(cause: unknown): never {
+  const { errcode, syscall } = cause as { errcode?: number; syscall?: string }
+  // The low byte of an extended code is its primary one. A failed system call is the data folder's.
+  if (unavailable.has((errcode ?? 0) & 0xff) || syscall !== undefined) {
+    throw new Problem('database_unavailable', { cause })
+  }
+  throw cause
 }

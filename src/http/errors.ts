@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
-import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import type { ConnectionError, FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { Problem, type ProblemCode } from '../problem.ts'
 import type { ProblemBody } from './schemas.ts'
 
@@ -13,30 +13,30 @@ export function handleError(error: unknown, request: FastifyRequest, reply: Fast
   // The cause is for the log alone, where the request's id leads to it.
   if (problem.kind.status >= 500)
     request.log.error({ err: problem.cause ?? problem, code: problem.code }, problem.message)
-  return reply
-    .code(problem.kind.status)
-    .headers({ ...problem.headers, 'cache-control': 'no-store' })
-    .type(CONTENT_TYPE)
-    .send(bodyOf(problem, request.id))
+  // A path that is no path reaches no hook: what every answer carries is set here too.
+  const headers = { ...problem.headers, 'x-request-id': request.id, 'cache-control': 'no-store' }
+  return reply.code(problem.kind.status).headers(headers).type(CONTENT_TYPE).send(bodyOf(problem, request.id))
 }
 
 /**
  * Answers what Node's parser refused before there was a request: headers that are too large, a request that took too
  * long, bytes that are no HTTP. The socket is closed after it.
  */
-export function handleClientError(error: Error & { code?: string }, socket: Socket): void {
+export function handleClientError(error: ConnectionError, socket: Socket): void {
   if (!socket.writable || error.code === 'ECONNRESET') {
     socket.destroy()
     return
   }
-  const problem = new Problem(parserProblems[error.code ?? ''] ?? 'invalid_request')
+  const problem = new Problem(parserProblems[error.code] ?? 'invalid_request')
   const { status } = problem.kind
-  const body = JSON.stringify(bodyOf(problem, randomUUID()))
+  const requestId = randomUUID()
+  const body = JSON.stringify(bodyOf(problem, requestId))
   socket.end(
     [
       `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
       `Content-Type: ${CONTENT_TYPE}`,
       `Content-Length: ${Buffer.byteLength(body)}`,
+      `X-Request-Id: ${requestId}`,
       'Cache-Control: no-store',
       'Connection: close',
       '',

@@ -1,9 +1,8 @@
 import { dictionary } from '@zxcvbn-ts/language-common'
 import { type FieldError, Problem } from '../problem.ts'
 
-/** No password is longer, in code points and in bytes of UTF-8. */
+/** No password is longer, in code points: 512 bytes of UTF-8 at most. */
 export const LONGEST_PASSWORD = 128
-const LONGEST_PASSWORD_BYTES = 1_024
 
 /** A password that says little besides the account's own words is refused: so many code points must be left. */
 const OWN_CODE_POINTS = 8
@@ -22,8 +21,7 @@ export function isPassword(text: string): boolean {
     text.isWellFormed() &&
     !/\p{Cc}/u.test(text) &&
     text.length <= 4 * LONGEST_PASSWORD &&
-    codePoints(normalizePassword(text)) <= LONGEST_PASSWORD &&
-    Buffer.byteLength(normalizePassword(text)) <= LONGEST_PASSWORD_BYTES
+    codePoints(normalizePassword(text)) <= LONGEST_PASSWORD
   )
 }
 

@@ -206,7 +206,7 @@ export function createSessions(parts: SessionsParts) {
         if (session.status === 'disabled') throw new Problem('account_disabled')
 
         if (!equal(secretHash, session.secret_hash)) {
-          return repeat(session, token, now) ?? (await endReused(session, client))
+          return repeat(session, token, now) ?? endReused(session, client)
         }
         const tokens = await rotate(session, token, now)
         if (tokens !== undefined) return tokens

@@ -36,7 +36,7 @@ export function requireRole(role: Role): onRequestHookHandler {
   return (request, _reply, done) => {
     attempt(done, () => {
       if (!request.user.roles.includes(role)) {
-        throw new Problem('insufficient_role', { detail: `This needs the role ${role}.` })
+        throw new Problem('insufficient_role', { detail: `This needs the role ${role}.`, scope: role })
       }
     })
   }

@@ -21,11 +21,11 @@ function makeFile(path: string): boolean {
   try {
     writeFileSync(draft, `${generateSecret()}\n`, { mode: 0o600, flag: 'wx' })
     linkSync(draft, path)
-    return true
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
     return false
   } finally {
     rmSync(draft, { force: true })
   }
+  return true
 }

@@ -20,7 +20,8 @@ export function createRevocations(clock: () => number): Revocations {
   const revokedAt = new Map<string, number>()
 
   function forgetExpired(now: number): void {
-    const oldest = now - (LONGEST_TOKEN_TTL + LEEWAY) * 1_000
+    // One leeway for the clock of the node that minted, one for that of the guard.
+    const oldest = now - (LONGEST_TOKEN_TTL + 2 * LEEWAY) * 1_000
     for (const [sessionId, at] of revokedAt) {
       if (at >= oldest) return
       revokedAt.delete(sessionId)
@@ -31,7 +32,11 @@ export function createRevocations(clock: () => number): Revocations {
     revoke(sessionIds) {
       const now = clock()
       forgetExpired(now)
-      for (const sessionId of sessionIds) revokedAt.set(sessionId, now)
+      for (const sessionId of sessionIds) {
+        // A Map leaves what it has in its place: one that is revoked again goes to the end.
+        revokedAt.delete(sessionId)
+        revokedAt.set(sessionId, now)
+      }
     },
     isRevoked: (sessionId) => revokedAt.has(sessionId),
     get size() {

@@ -10,6 +10,10 @@ export const roles = Object.keys(scopesByRole) as readonly Role[]
 
 /** @returns the scopes that the roles bring together, sorted, each once; an unknown role brings none */
 export function scopesOf(names: readonly string[]): readonly string[] {
-  const scopes = names.flatMap((name) => scopesByRole[name as Role] ?? [])
+  const scopes = names.filter(isRole).flatMap((name) => scopesByRole[name])
   return [...new Set(scopes)].sort()
+}
+
+function isRole(name: string): name is Role {
+  return Object.hasOwn(scopesByRole, name)
 }

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import { LRUCache } from 'lru-cache'
 import { Problem } from '../problem.ts'
 import { ALGORITHM, type Claims, LEEWAY, LONGEST_TOKEN, LONGEST_TOKEN_TTL, TOKEN_TYPE } from './claims.ts'
@@ -66,7 +67,10 @@ function verifyAfresh(token: string, { keyring, issuer, audience }: VerifierPart
 
 // RFC 8725 section 2.7 and 3.14 (bis): JSON.parse keeps the last of two equal names, other parsers the first.
 function parseObject(segment: string): Record<string, unknown> {
-  const text = Buffer.from(segment, 'base64url').toString('utf8')
+  const bytes = Buffer.from(segment, 'base64url')
+  // RFC 7519 section 7.2: two texts must not read as one, with U+FFFD where a byte was no character.
+  if (!isUtf8(bytes)) return refuse('a part of it is not UTF-8')
+  const text = bytes.toString('utf8')
   let value: unknown
   try {
     value = JSON.parse(text)

