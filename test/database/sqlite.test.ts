@@ -78,7 +78,7 @@ t.test('a new file that another node is about to set up is waited for', async (t
   const path = join(t.testdir(), 'latchkey.db')
   const other = new DatabaseSync(path)
   t.teardown(() => other.close())
-  other.exec('begin exclusive')
+  other.exec('begin immediate')
   const opening = openDatabase({ url: `file:${path}`, poolSize: 1, onIdleError: () => {} })
   await t.rejects(opening, unavailable, 'but not for ever')
 
