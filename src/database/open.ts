@@ -1,11 +1,9 @@
 import { Kysely, sql } from 'kysely'
 import { Migrator } from 'kysely/migration'
 import { accountsAndSessions } from './migrations/0001-accounts-and-sessions.ts'
-import { postgresDialect } from './postgres.ts'
-import type { Db, Schema } from './schema.ts'
+import { type PostgresOptions, postgresDialect } from './postgres.ts'
+import type { Db, Dialect, Schema } from './schema.ts'
 import { sqliteDialect } from './sqlite.ts'
-
-export type Dialect = 'sqlite' | 'postgres'
 
 export interface Database {
   readonly db: Db
@@ -15,13 +13,9 @@ export interface Database {
   close(): Promise<void>
 }
 
-export interface DatabaseOptions {
+export interface DatabaseOptions extends PostgresOptions {
   /** `file:` is SQLite, `postgres://` is PostgreSQL. */
   readonly url: string
-  /** Connections to PostgreSQL at most. */
-  readonly poolSize: number
-  /** Told of a connection that broke while nobody used it. */
-  readonly onIdleError: (error: Error) => void
 }
 
 // As long as a node that starts waits for one that migrates.

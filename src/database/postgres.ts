@@ -1,10 +1,17 @@
 import { type Dialect, PostgresDialect, type PostgresPoolClient } from 'kysely'
 import pg from 'pg'
 import { Problem } from '../problem.ts'
-import type { DatabaseOptions } from './open.ts'
 
 const ACQUIRE_TIMEOUT = 800
 const INT8 = 20
+
+export interface PostgresOptions {
+  readonly url: string
+  /** Connections at most. */
+  readonly poolSize: number
+  /** Told of a connection that broke while nobody used it. */
+  readonly onIdleError: (error: Error) => void
+}
 
 /**
  * Kysely's own PostgreSQL dialect over a pg pool with bounded waits.
@@ -12,7 +19,7 @@ const INT8 = 20
  * @param queryTimeout milliseconds that one query may take
  */
 export function postgresDialect(
-  { url, poolSize, onIdleError }: DatabaseOptions,
+  { url, poolSize, onIdleError }: PostgresOptions,
   queryTimeout: number,
 ): Dialect {
   const pool = new pg.Pool({

@@ -1,5 +1,7 @@
 import type { Kysely, Transaction } from 'kysely'
 
+export type Dialect = 'sqlite' | 'postgres'
+
 /** Times are milliseconds since 1970, ids UUIDv7, hashes SHA-256. */
 export interface Schema {
   accounts: AccountsTable

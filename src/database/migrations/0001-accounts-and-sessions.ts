@@ -1,5 +1,5 @@
 import { type Kysely, sql } from 'kysely'
-import type { Dialect } from '../open.ts'
+import type { Dialect } from '../schema.ts'
 
 export function accountsAndSessions(dialect: Dialect) {
   const uuid = dialect === 'postgres' ? 'uuid' : 'text'
