@@ -44,6 +44,9 @@ const Environment = z.object({
   UV_THREADPOOL_SIZE: integer(1, 1_024).prefault('4'),
 })
 
+// Node takes it from the environment itself, so it has to stand there.
+const READ_BY_NODE = 'UV_THREADPOOL_SIZE'
+
 /** The names of all variables, as .env.example and README list them. */
 export const variableNames = Object.keys(Environment.shape)
 
@@ -86,8 +89,8 @@ export class ConfigError extends Error {
 }
 
 /**
- * Reads the configuration. Each NAME may be given as NAME_FILE, a path whose content is the value; a variable that is
- * empty is not set.
+ * Reads the configuration. Each NAME but UV_THREADPOOL_SIZE may be given as NAME_FILE, a path whose content is the
+ * value; a variable that is empty is not set.
  *
  * @param env the process's environment
  * @throws ConfigError with every fault at once
@@ -144,7 +147,7 @@ function givenValue(
   fault: (line: string) => void,
 ): string | undefined {
   const value = env[name] || undefined
-  const file = env[`${name}_FILE`] || undefined
+  const file = name === READ_BY_NODE ? undefined : env[`${name}_FILE`] || undefined
   if (file === undefined) return value
   if (value !== undefined) fault(`${name} and ${name}_FILE are both set`)
   try {

@@ -22,6 +22,12 @@ export interface AccountsParts {
   readonly clock: () => number
 }
 
+/** What an account may change of itself; null removes the name. The address is normalized. */
+export interface ProfileChange {
+  readonly name?: string | null | undefined
+  readonly email?: string | undefined
+}
+
 type Bearer = Pick<Claims, 'sub' | 'sid'>
 
 export type Accounts = ReturnType<typeof createAccounts>
@@ -73,30 +79,33 @@ export function createAccounts(parts: AccountsParts) {
       return requireAccount(sub)
     },
 
-    /** Changes the name. @throws Problem token_revoked */
-    async rename({ sub }: Bearer, name: string | null): Promise<Account> {
-      const account = await store.change(sub, { name }, clock())
-      if (account === undefined || account === 'email_taken') throw new Problem('token_revoked')
-      return account
-    },
-
     /**
-     * Changes the address, and the name with it if one is given.
+     * Changes name, address or both.
      *
+     * @param password the account's password: a change of the address needs it, and if it is given it has to be right
      * @throws Problem invalid_credentials, email_taken, overloaded, token_revoked
      */
-    async changeEmail(
+    async change(
       bearer: Bearer,
-      change: { readonly email: string; readonly name?: string | null },
-      password: string,
+      { name, email }: ProfileChange,
+      password: string | undefined,
       client: Client,
     ): Promise<Account> {
-      const email = { address: change.email, key: emailKey(change.email) }
-      const account = await proved(bearer, password, client, ({ passwordHash }) =>
-        store.change(bearer.sub, { ...change, email }, clock(), passwordHash),
-      )
+      const change = {
+        ...(name === undefined ? {} : { name }),
+        ...(email === undefined ? {} : { email: { address: email, key: emailKey(email) } }),
+      }
+      const account =
+        password === undefined
+          ? await store.change(bearer.sub, change, clock())
+          : await proved(bearer, password, client, ({ passwordHash }) =>
+              store.change(bearer.sub, change, clock(), passwordHash),
+            )
+      if (account === undefined) throw new Problem('token_revoked')
       if (account === 'email_taken') throw new Problem('email_taken')
-      record('email_changed', client, { account_id: bearer.sub, session_id: bearer.sid })
+      if (email !== undefined) {
+        record('email_changed', client, { account_id: bearer.sub, session_id: bearer.sid })
+      }
       return account
     },
 

@@ -2,10 +2,18 @@ import type { onRequestHookHandler } from 'fastify'
 import { z } from 'zod'
 import { clientOf } from '../http/client.ts'
 import type { Scope } from '../http/validation.ts'
-import { tokensBody } from '../sessions/routes.ts'
+import { tokensBody } from '../sessions/wire.ts'
+import { requireAccount } from '../tokens/guard.ts'
 import type { Accounts } from './accounts.ts'
-import { Account, AccountChange, AccountDeletion, PasswordChange, Signup, SignupRequest } from './schemas.ts'
-import type { Account as StoredAccount } from './store.ts'
+import {
+  AccountBody,
+  AccountChange,
+  AccountDeletion,
+  PasswordChange,
+  SignupBody,
+  SignupRequest,
+} from './schemas.ts'
+import { accountBody } from './wire.ts'
 
 export interface AccountRoutesParts {
   readonly accounts: Accounts
@@ -22,7 +30,7 @@ export async function accountRoutes(scope: Scope, { accounts, guard }: AccountRo
         summary: 'Make an account and open its first session',
         tags: ['auth'],
         body: SignupRequest,
-        response: { 201: Signup },
+        response: { 201: SignupBody },
         success: 'The account is made; Location names it.',
         problems: ['email_taken', 'password_too_weak', 'overloaded', 'database_unavailable'],
       },
@@ -39,6 +47,7 @@ export async function accountRoutes(scope: Scope, { accounts, guard }: AccountRo
 
   scope.register(async (guarded: Scope) => {
     guarded.addHook('onRequest', guard)
+    guarded.addHook('onRequest', requireAccount)
 
     guarded.get(
       '/account',
@@ -48,7 +57,7 @@ export async function accountRoutes(scope: Scope, { accounts, guard }: AccountRo
           summary: 'Your account',
           tags: ['account'],
           guarded: true,
-          response: { 200: Account },
+          response: { 200: AccountBody },
           success: 'The account.',
           problems: ['database_unavailable'],
         },
@@ -65,20 +74,14 @@ export async function accountRoutes(scope: Scope, { accounts, guard }: AccountRo
           tags: ['account'],
           guarded: true,
           body: AccountChange,
-          response: { 200: Account },
+          response: { 200: AccountBody },
           success: 'The account as it is now.',
           problems: ['invalid_credentials', 'email_taken', 'overloaded', 'database_unavailable'],
         },
       },
       async (request) => {
-        const { name, email, current_password } = request.body
-        if (email === undefined || current_password === undefined) {
-          return accountBody(await accounts.rename(request.user, name ?? null))
-        }
-        const change = { email, ...(name === undefined ? {} : { name }) }
-        return accountBody(
-          await accounts.changeEmail(request.user, change, current_password, clientOf(request)),
-        )
+        const { current_password: password, ...change } = request.body
+        return accountBody(await accounts.change(request.user, change, password, clientOf(request)))
       },
     )
 
@@ -125,16 +128,4 @@ export async function accountRoutes(scope: Scope, { accounts, guard }: AccountRo
       },
     )
   })
-}
-
-function accountBody(account: StoredAccount): z.input<typeof Account> {
-  return {
-    id: account.id,
-    email: account.email,
-    name: account.name,
-    roles: [...account.roles],
-    status: account.status,
-    created_at: new Date(account.createdAt).toISOString(),
-    updated_at: new Date(account.updatedAt).toISOString(),
-  }
 }

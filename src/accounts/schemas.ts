@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { EmailAddress, Id, Password, Timestamp } from '../http/schemas.ts'
-import { Tokens } from '../sessions/schemas.ts'
+import { TokensBody } from '../sessions/schemas.ts'
 
 const Name = z
   .string()
@@ -38,7 +38,7 @@ export const PasswordChange = z
 
 export const AccountDeletion = z.strictObject({ current_password: Password }).meta({ id: 'AccountDeletion' })
 
-export const Account = z
+export const AccountBody = z
   .object({
     id: Id,
     email: z.string().meta({ format: 'idn-email', example: 'ada@example.com' }),
@@ -50,4 +50,4 @@ export const Account = z
   })
   .meta({ id: 'Account' })
 
-export const Signup = z.object({ account: Account, tokens: Tokens }).meta({ id: 'Signup' })
+export const SignupBody = z.object({ account: AccountBody, tokens: TokensBody }).meta({ id: 'Signup' })

@@ -1,7 +1,8 @@
 import type { Selectable, Updateable } from 'kysely'
 import { isUniqueViolation } from '../database/errors.ts'
+import { rolesColumn, rolesFrom } from '../database/roles.ts'
 import type { AccountStatus, AccountsTable, Db, Tx } from '../database/schema.ts'
-import { endSessions, insertSession, type NewSession, rolesColumn, rolesFrom } from '../sessions/store.ts'
+import { endSessions, insertSession, type NewSession } from '../sessions/store.ts'
 
 export interface Account {
   readonly id: string

@@ -1,14 +1,14 @@
 import { Kysely, sql } from 'kysely'
 import { Migrator } from 'kysely/migration'
+import { Problem } from '../problem.ts'
 import { accountsAndSessions } from './migrations/0001-accounts-and-sessions.ts'
 import { type PostgresOptions, postgresDialect } from './postgres.ts'
 import type { Db, Dialect, Schema } from './schema.ts'
-import { sqliteDialect } from './sqlite.ts'
+import { isInMemory, sqliteDialect } from './sqlite.ts'
 
 export interface Database {
   readonly db: Db
-  readonly dialect: Dialect
-  /** @throws Problem database_unavailable */
+  /** @throws Problem database_unavailable if it doesn't answer, or takes no writes */
   ping(): Promise<void>
   close(): Promise<void>
 }
@@ -31,29 +31,38 @@ const QUERY_TIMEOUT = 1_000
  */
 export async function openDatabase(options: DatabaseOptions): Promise<Database> {
   const dialect = options.url.startsWith('file:') ? 'sqlite' : 'postgres'
-  const db = dialect === 'sqlite' ? await openSqlite(options) : await openPostgres(options)
+  const db = await openMigrated(dialect, options)
+  const probe = probes[dialect]
   return {
     db,
-    dialect,
-    ping: async () => {
-      await sql`select 1`.execute(db)
+    async ping() {
+      const { rows } = await probe.execute(db)
+      if (rows[0]?.read_only === 'on')
+        throw new Problem('database_unavailable', { cause: new Error('it is read-only') })
     },
     close: () => db.destroy(),
   }
 }
 
-async function openSqlite({ url }: DatabaseOptions): Promise<Db> {
-  const db: Db = new Kysely<Schema>({ dialect: sqliteDialect(url) })
-  await migrate(db, 'sqlite')
-  return db
+// On SQLite a statement has to touch the file to notice that it can't; PostgreSQL may be there and take no writes.
+const probes = {
+  sqlite: sql<{ read_only: string }>`select count(*) as read_only from latchkey_migrations`,
+  postgres: sql<{ read_only: string }>`select current_setting('transaction_read_only') as read_only`,
 }
 
-// Migrating has time, serving has not, so each gets its own pool.
-async function openPostgres(options: DatabaseOptions): Promise<Db> {
-  const patient: Db = new Kysely<Schema>({ dialect: postgresDialect(options, MIGRATION_TIMEOUT) })
-  await migrate(patient, 'postgres')
+// Migrating has time, serving has not, so each gets its own connections.
+async function openMigrated(dialect: Dialect, options: DatabaseOptions): Promise<Db> {
+  const patient = connect(dialect, options, MIGRATION_TIMEOUT)
+  await migrate(patient, dialect)
+  if (dialect === 'sqlite' && isInMemory(options.url)) return patient
   await patient.destroy()
-  return new Kysely<Schema>({ dialect: postgresDialect(options, QUERY_TIMEOUT) })
+  return connect(dialect, options, QUERY_TIMEOUT)
+}
+
+function connect(dialect: Dialect, options: DatabaseOptions, timeout: number): Db {
+  return new Kysely<Schema>({
+    dialect: dialect === 'sqlite' ? sqliteDialect(options.url, timeout) : postgresDialect(options, timeout),
+  })
 }
 
 // Kysely's Migrator takes an advisory lock on PostgreSQL; on SQLite every transaction here begins by locking the

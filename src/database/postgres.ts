@@ -68,6 +68,8 @@ function wrap(client: pg.PoolClient): PostgresPoolClient {
   let broken = false
   return {
     query: (async (text: string, parameters: unknown[]) => {
+      // So that a rollback doesn't wait for what has failed already.
+      if (broken) return unavailable(new Error('the connection is broken'))
       try {
         return await client.query(text, parameters)
       } catch (error) {

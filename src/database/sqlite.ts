@@ -3,14 +3,22 @@ import { dirname } from 'node:path'
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
 import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { type Dialect, SqliteAdapter, type SqliteDatabase, SqliteDialect, type SqliteStatement } from 'kysely'
+import {
+  CompiledQuery,
+  type DatabaseConnection,
+  type Dialect,
+  SqliteAdapter,
+  type SqliteDatabase,
+  SqliteDialect,
+  SqliteDriver,
+  type SqliteStatement,
+} from 'kysely'
 import { LRUCache } from 'lru-cache'
 import { Problem } from '../problem.ts'
 
-const MEMORY = ':memory:'
-// Milliseconds.
-const BUSY_TIMEOUT = 1_000
-const RETRY_AFTER = 10
+// Milliseconds. SQLite's own waiting stops the whole process, so it is short; the rest is waited here.
+const BUSY_TIMEOUT = 5
+const RETRY_AFTER = 5
 
 const SQLITE_BUSY = 5
 const PREPARED_STATEMENTS = 200
@@ -20,20 +28,16 @@ const PREPARED_STATEMENTS = 200
  * synchronous=FULL syncs the log at every commit.
  *
  * @param url `file:` and a path, relative or absolute, or `file::memory:`
+ * @param patience milliseconds for which somebody else's lock on the file is waited for
  */
-export function sqliteDialect(url: string): Dialect {
-  return new TransactionalSqliteDialect({ database: async () => open(sqlitePath(url)) })
-}
-
-// Kysely runs migrations on SQLite outside a transaction. SQLite can do better: a node that is killed while it
-// migrates then leaves nothing half done.
-class TransactionalSqliteDialect extends SqliteDialect {
-  override createAdapter(): SqliteAdapter {
-    return new (class extends SqliteAdapter {
-      override get supportsTransactionalDdl(): boolean {
-        return true
-      }
-    })()
+export function sqliteDialect(url: string, patience: number): Dialect {
+  const retry = createRetry(patience)
+  const database = () => retry(() => open(sqlitePath(url)))
+  return {
+    createAdapter: () => new TransactionalAdapter(),
+    createDriver: () => new PatientDriver(database, retry),
+    createIntrospector: (db) => new SqliteDialect({ database }).createIntrospector(db),
+    createQueryCompiler: () => new SqliteDialect({ database }).createQueryCompiler(),
   }
 }
 
@@ -42,32 +46,79 @@ export function sqlitePath(url: string): string {
   return url.startsWith('file://') ? fileURLToPath(url) : url.slice('file:'.length)
 }
 
-async function open(path: string): Promise<SqliteDatabase> {
-  const database = guarded(() => {
-    if (path !== MEMORY) makePrivate(path)
-    return new DatabaseSync(path, { timeout: BUSY_TIMEOUT, enableForeignKeyConstraints: true })
-  })
-  await switchToWal(database)
-  guarded(() => database.exec('pragma synchronous = full'))
-  return adapt(database)
+/** @returns whether the URL names a database that goes with its connection */
+export function isInMemory(url: string): boolean {
+  return sqlitePath(url) === ':memory:'
 }
 
-// The switch needs the file for itself and is refused at once where anything else would wait for the busy time-out:
-// of two nodes that start on a new file, one has to try again.
-async function switchToWal(database: DatabaseSync): Promise<void> {
-  const deadline = Date.now() + BUSY_TIMEOUT
-  for (;;) {
-    try {
-      database.exec('pragma journal_mode = wal')
-      return
-    } catch (cause) {
-      if ((cause as { errcode?: number }).errcode !== SQLITE_BUSY || Date.now() > deadline) {
-        database.close()
-        raise(cause)
+// Kysely runs migrations on SQLite outside a transaction. SQLite can do better: a node that is killed while it
+// migrates then leaves nothing half done.
+class TransactionalAdapter extends SqliteAdapter {
+  override get supportsTransactionalDdl(): boolean {
+    return true
+  }
+}
+
+type Retry = <Result>(work: () => Result | Promise<Result>) => Promise<Result>
+
+// Does work again while another connection holds the file, without stopping the process. The patience is one for
+// everybody: it counts from the first refusal in a row, so that requests in line behind each other don't add it up.
+function createRetry(patience: number): Retry {
+  let refusedSince: number | undefined
+
+  return async (work) => {
+    for (;;) {
+      try {
+        const result = await work()
+        refusedSince = undefined
+        return result
+      } catch (error) {
+        if (codeOf(error) !== SQLITE_BUSY) throw error
+        const now = performance.now()
+        refusedSince ??= now
+        if (now - refusedSince > patience) throw new Problem('database_unavailable', { cause: error })
       }
       await setTimeout(RETRY_AFTER)
     }
   }
+}
+
+class PatientDriver extends SqliteDriver {
+  readonly #retry: Retry
+
+  constructor(database: () => Promise<SqliteDatabase>, retry: Retry) {
+    super({ database })
+    this.#retry = retry
+  }
+
+  override async acquireConnection(): Promise<DatabaseConnection> {
+    const connection = await super.acquireConnection()
+    return {
+      // A statement that was refused has done nothing. Inside a transaction none is: `begin` has the lock.
+      executeQuery: (query) => this.#retry(() => connection.executeQuery(query)),
+      streamQuery: (query, chunkSize) => connection.streamQuery(query, chunkSize),
+    } as DatabaseConnection
+  }
+
+  // A transaction here always writes. Taking the lock at once means waiting for it, where a transaction that reads
+  // first and then finds the file changed would fail without waiting.
+  override async beginTransaction(connection: DatabaseConnection): Promise<void> {
+    await connection.executeQuery(CompiledQuery.raw('begin immediate'))
+  }
+}
+
+function open(path: string): SqliteDatabase {
+  return guarded(() => {
+    if (path !== ':memory:') makePrivate(path)
+    const database = new DatabaseSync(path, { timeout: BUSY_TIMEOUT, enableForeignKeyConstraints: true })
+    try {
+      database.exec('pragma journal_mode = wal; pragma synchronous = full')
+    } catch (error) {
+      database.close()
+      throw error
+    }
+    return adapt(database)
+  })
 }
 
 // SQLite gives its log the mode of the file, which it would leave to the umask.
@@ -79,20 +130,11 @@ function makePrivate(path: string): void {
 function adapt(database: DatabaseSync): SqliteDatabase {
   const prepared = new LRUCache<string, SqliteStatement>({ max: PREPARED_STATEMENTS })
 
-  // What Kysely asks for, as it has to be said.
-  function textOf(sql: string): string {
-    // A transaction here always writes. Taking the lock at once means waiting for it (busy_timeout), where a
-    // transaction that reads first and then finds the file changed would fail without waiting.
-    if (sql === 'begin') return 'begin immediate'
-    // Some faults, such as a full disk, have rolled back already: https://sqlite.org/lang_transaction.html, section 3.
-    if (sql === 'rollback' && !database.isTransaction) return 'select null'
-    return sql
-  }
-
   return {
     close: () => database.close(),
     prepare(sql) {
-      const text = textOf(sql)
+      // Some faults, such as a full disk, have rolled back already: https://sqlite.org/lang_transaction.html, section 3.
+      const text = sql === 'rollback' && !database.isTransaction ? 'select null' : sql
       let statement = prepared.get(text)
       if (statement === undefined) {
         statement = guarded(() => adaptStatement(database.prepare(text)))
@@ -112,9 +154,8 @@ function adaptStatement(statement: StatementSync): SqliteStatement {
   }
 }
 
-// https://sqlite.org/rescode.html: the primary result codes that speak of the file or of its lock, not of the query.
+// https://sqlite.org/rescode.html: the primary result codes that speak of the file, not of the query.
 const unavailable = new Set([
-  SQLITE_BUSY,
   6, // SQLITE_LOCKED
   8, // SQLITE_READONLY
   10, // SQLITE_IOERR
@@ -128,15 +169,15 @@ function guarded<Result>(work: () => Result): Result {
   try {
     return work()
   } catch (cause) {
-    return raise(cause)
+    // A failed system call is the data folder's.
+    if (unavailable.has(codeOf(cause)) || (cause as NodeJS.ErrnoException).syscall !== undefined) {
+      throw new Problem('database_unavailable', { cause })
+    }
+    throw cause
   }
 }
 
-function raise(cause: unknown): never {
-  const { errcode, syscall } = cause as { errcode?: number; syscall?: string }
-  // The low byte of an extended code is its primary one. A failed system call is the data folder's.
-  if (unavailable.has((errcode ?? 0) & 0xff) || syscall !== undefined) {
-    throw new Problem('database_unavailable', { cause })
-  }
-  throw cause
+// The low byte of an extended code is its primary one.
+function codeOf(error: unknown): number {
+  return ((error as { errcode?: number }).errcode ?? 0) & 0xff
 }

@@ -10,9 +10,10 @@ const CONTENT_TYPE = 'application/problem+json'
 /** The one place that answers what went wrong: every error becomes RFC 9457 problem+json. */
 export function handleError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const problem = toProblem(error)
-  // The cause is for the log alone, where the request's id leads to it.
-  if (problem.kind.status >= 500)
-    request.log.error({ err: problem.cause ?? problem, code: problem.code }, problem.message)
+  // What broke is for the log alone, where the request's id leads to it. That there is too much to do broke nothing.
+  if (problem.kind.status >= 500 && problem.cause !== undefined) {
+    request.log.error({ err: problem.cause, code: problem.code }, problem.message)
+  }
   // A path that is no path reaches no hook: what every answer carries is set here too.
   const headers = { ...problem.headers, 'x-request-id': request.id, 'cache-control': 'no-store' }
   return reply.code(problem.kind.status).headers(headers).type(CONTENT_TYPE).send(bodyOf(problem, request.id))

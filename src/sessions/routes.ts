@@ -3,18 +3,18 @@ import { z } from 'zod'
 import { emailKey } from '../email.ts'
 import { clientOf } from '../http/client.ts'
 import type { Scope } from '../http/validation.ts'
-import type { Claims as TokenClaims } from '../tokens/claims.ts'
+import { requireAccount } from '../tokens/guard.ts'
 import {
-  Claims,
+  ClaimsBody,
   LoginRequest,
   LogoutRequest,
   RefreshRequest,
-  SessionList,
+  SessionListBody,
   SessionParams,
-  Tokens,
+  TokensBody,
 } from './schemas.ts'
-import type { Tokens as IssuedTokens, Sessions } from './sessions.ts'
-import type { Session } from './store.ts'
+import type { Sessions } from './sessions.ts'
+import { sessionBody, tokensBody } from './wire.ts'
 
 export interface SessionRoutesParts {
   readonly sessions: Sessions
@@ -31,7 +31,7 @@ export async function sessionRoutes(scope: Scope, { sessions, guard }: SessionRo
         summary: 'Open a session',
         tags: ['auth'],
         body: LoginRequest,
-        response: { 200: Tokens },
+        response: { 200: TokensBody },
         success: 'The session is open.',
         problems: ['invalid_credentials', 'account_disabled', 'overloaded', 'database_unavailable'],
       },
@@ -53,7 +53,7 @@ export async function sessionRoutes(scope: Scope, { sessions, guard }: SessionRo
           'lost; an older one ends the session.',
         tags: ['auth'],
         body: RefreshRequest,
-        response: { 200: Tokens },
+        response: { 200: TokensBody },
         success: 'New tokens of the same session.',
         problems: [
           'refresh_token_invalid',
@@ -69,26 +69,6 @@ export async function sessionRoutes(scope: Scope, { sessions, guard }: SessionRo
   scope.register(async (guarded: Scope) => {
     guarded.addHook('onRequest', guard)
 
-    guarded.post(
-      '/auth/logout',
-      {
-        schema: {
-          operationId: 'logOut',
-          summary: 'End this session, the others, or all',
-          tags: ['auth'],
-          guarded: true,
-          body: LogoutRequest.nullish(),
-          response: { 204: z.undefined() },
-          success: 'Signed out; the access tokens are refused from now on.',
-          problems: ['database_unavailable'],
-        },
-      },
-      async (request, reply) => {
-        await sessions.logOut(request.user, request.body?.scope ?? 'this', clientOf(request))
-        return reply.code(204).send()
-      },
-    )
-
     guarded.get(
       '/me',
       {
@@ -98,75 +78,75 @@ export async function sessionRoutes(scope: Scope, { sessions, guard }: SessionRo
           description: 'Decided from the token and from memory: it is answered while the database is gone.',
           tags: ['me'],
           guarded: true,
-          response: { 200: Claims },
+          response: { 200: ClaimsBody },
           success: 'The claims.',
         },
       },
       (request, reply) => {
-        reply.send(request.user as unknown as z.input<typeof Claims>)
+        reply.send(request.user as unknown as z.input<typeof ClaimsBody>)
       },
     )
 
-    guarded.get(
-      '/account/sessions',
-      {
-        schema: {
-          operationId: 'listSessions',
-          summary: 'Where you are signed in',
-          tags: ['account'],
-          guarded: true,
-          response: { 200: SessionList },
-          success: 'The last used first; at most a hundred.',
-          problems: ['database_unavailable'],
-        },
-      },
-      async ({ user }) => ({
-        sessions: (await sessions.list(user.sub)).map((session) => sessionBody(session, user)),
-      }),
-    )
+    guarded.register(async (own: Scope) => {
+      own.addHook('onRequest', requireAccount)
 
-    guarded.delete(
-      '/account/sessions/:id',
-      {
-        schema: {
-          operationId: 'endSession',
-          summary: 'End one of your sessions',
-          tags: ['account'],
-          guarded: true,
-          params: SessionParams,
-          response: { 204: z.undefined() },
-          success: 'It has ended.',
-          problems: ['not_found', 'database_unavailable'],
+      own.post(
+        '/auth/logout',
+        {
+          schema: {
+            operationId: 'logOut',
+            summary: 'End this session, the others, or all',
+            tags: ['auth'],
+            guarded: true,
+            body: LogoutRequest.nullish(),
+            response: { 204: z.undefined() },
+            success: 'Signed out; the access tokens are refused from now on.',
+            problems: ['database_unavailable'],
+          },
         },
-      },
-      async (request, reply) => {
-        await sessions.end(request.user.sub, request.params.id, clientOf(request))
-        return reply.code(204).send()
-      },
-    )
+        async (request, reply) => {
+          await sessions.logOut(request.user, request.body?.scope ?? 'this', clientOf(request))
+          return reply.code(204).send()
+        },
+      )
+
+      own.get(
+        '/account/sessions',
+        {
+          schema: {
+            operationId: 'listSessions',
+            summary: 'Where you are signed in',
+            tags: ['account'],
+            guarded: true,
+            response: { 200: SessionListBody },
+            success: 'The last used first; at most a hundred.',
+            problems: ['database_unavailable'],
+          },
+        },
+        async ({ user }) => ({
+          sessions: (await sessions.list(user.sub)).map((session) => sessionBody(session, user)),
+        }),
+      )
+
+      own.delete(
+        '/account/sessions/:id',
+        {
+          schema: {
+            operationId: 'endSession',
+            summary: 'End one of your sessions',
+            tags: ['account'],
+            guarded: true,
+            params: SessionParams,
+            response: { 204: z.undefined() },
+            success: 'It has ended.',
+            problems: ['not_found', 'database_unavailable'],
+          },
+        },
+        async (request, reply) => {
+          await sessions.end(request.user.sub, request.params.id, clientOf(request))
+          return reply.code(204).send()
+        },
+      )
+    })
   })
-}
-
-/** Tokens as they go over the wire. */
-export function tokensBody(tokens: IssuedTokens): z.input<typeof Tokens> {
-  return {
-    access_token: tokens.accessToken,
-    token_type: 'Bearer',
-    expires_in: tokens.expiresIn,
-    refresh_token: tokens.refreshToken,
-    refresh_token_expires_in: tokens.refreshTokenExpiresIn,
-    scope: tokens.scope,
-  }
-}
-
-function sessionBody(session: Session, user: TokenClaims) {
-  return {
-    id: session.id,
-    created_at: new Date(session.created_at).toISOString(),
-    last_used_at: new Date(session.last_used_at).toISOString(),
-    expires_at: new Date(session.expires_at).toISOString(),
-    ip: session.ip,
-    user_agent: session.user_agent,
-    current: session.id === user.sid,
-  }
 }

@@ -18,7 +18,7 @@ export const LogoutRequest = z
   })
   .meta({ id: 'LogoutRequest' })
 
-export const Tokens = z
+export const TokensBody = z
   .object({
     access_token: z
       .string()
@@ -37,7 +37,7 @@ export const Tokens = z
   })
   .meta({ id: 'Tokens', description: 'What lets you in (RFC 6749 section 5.1).' })
 
-export const Claims = z
+export const ClaimsBody = z
   .object({
     sub: Id.meta({ description: 'The account.' }),
     sid: Id.meta({ description: 'The session.' }),
@@ -51,7 +51,7 @@ export const Claims = z
   })
   .meta({ id: 'Claims', description: 'The verified claims of the access token (RFC 9068 section 2.2).' })
 
-export const Session = z
+export const SessionBody = z
   .object({
     id: Id,
     created_at: Timestamp,
@@ -63,6 +63,6 @@ export const Session = z
   })
   .meta({ id: 'Session' })
 
-export const SessionList = z.object({ sessions: z.array(Session) }).meta({ id: 'SessionList' })
+export const SessionListBody = z.object({ sessions: z.array(SessionBody) }).meta({ id: 'SessionList' })
 
 export const SessionParams = z.object({ id: Id.overwrite((id) => id.toLowerCase()) })

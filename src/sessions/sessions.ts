@@ -1,4 +1,5 @@
 import { randomUUIDv7, timingSafeEqual } from 'node:crypto'
+import { setImmediate } from 'node:timers/promises'
 import type { Client, RecordEvent } from '../events.ts'
 import type { Passwords } from '../passwords/passwords.ts'
 import { withPassword } from '../passwords/proof.ts'
@@ -55,6 +56,11 @@ export function createSessions(parts: SessionsParts) {
 
   function expiryFrom(now: number, createdAt: number): number {
     return Math.min(now + parts.idleTtl * 1_000, createdAt + parts.sessionTtl * 1_000)
+  }
+
+  // By its row, or by a SESSION_TTL that was shortened since.
+  function hasEnded(session: Session, now: number): boolean {
+    return session.expires_at <= now || expiryFrom(now, session.created_at) <= now
   }
 
   function tokensFor(
@@ -201,7 +207,7 @@ export function createSessions(parts: SessionsParts) {
 
       for (;;) {
         const session = await store.find(token.sessionId)
-        if (session === undefined || session.expires_at <= now) return refuseRefresh()
+        if (session === undefined || hasEnded(session, now)) return refuseRefresh()
         if (!equal(hashOf(token.family), session.family_hash)) return refuseRefresh()
         if (session.status === 'disabled') throw new Problem('account_disabled')
 
@@ -242,13 +248,20 @@ export function createSessions(parts: SessionsParts) {
       record('session_ended', client, { account_id: accountId, session_id: sessionId })
     },
 
-    /** Deletes every expired session, a bounded batch at a time. @returns how many */
-    async sweep(): Promise<number> {
+    /**
+     * Deletes every expired session, a bounded batch at a time, and lets others do their work in between.
+     *
+     * @param isStopped asked between batches
+     * @returns how many
+     */
+    async sweep(isStopped: () => boolean): Promise<number> {
       let deleted = 0
-      for (let full = true; full; ) {
+      for (let full = true; full && !isStopped(); ) {
         const batch = await store.sweep(clock())
         deleted += batch.deleted
         full = batch.full
+        // SQLite answers without ever leaving the event loop.
+        await setImmediate()
       }
       return deleted
     },

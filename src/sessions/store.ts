@@ -1,4 +1,5 @@
-import { type Insertable, type Selectable, sql } from 'kysely'
+import type { Insertable, Selectable } from 'kysely'
+import { rolesColumn, rolesFrom } from '../database/roles.ts'
 import type { AccountStatus, Db, SessionsTable, Tx } from '../database/schema.ts'
 
 export type NewSession = Insertable<SessionsTable>
@@ -21,16 +22,6 @@ export type Which = { readonly only: string } | { readonly except: string } | 'a
 export type SessionStore = ReturnType<typeof createSessionStore>
 
 const SWEEP_BATCH = 500
-
-/** The roles of the account in the surrounding query, separated by spaces; both dialects know string_agg. */
-export const rolesColumn = sql<string | null>`(
-  select string_agg(role, ' ') from account_roles where account_id = accounts.id
-)`.as('roles')
-
-/** Reads what rolesColumn writes. */
-export function rolesFrom(column: string | null): readonly string[] {
-  return column === null ? [] : column.split(' ').sort()
-}
 
 /** The queries on sessions. Each throws Problem database_unavailable where there is no database. */
 export function createSessionStore(db: Db) {

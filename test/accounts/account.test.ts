@@ -70,6 +70,20 @@ for (const database of databases) {
     t.ok(await service.signUp('ada@example.com'), 'the old address is free')
   })
 
+  t.test(`a password that is given has to be right, whatever changes, on ${database}`, async (t) => {
+    const service = await createService(t, { database })
+    const { accessToken: token } = await service.signUp()
+    const wrong = await service.send('PATCH', '/account', {
+      token,
+      body: { name: 'Ada', current_password: 'not her password' },
+    })
+    isProblem(t, wrong, 'invalid_credentials')
+    t.equal((await service.send('GET', '/account', { token })).json().name, null)
+    const right = { name: 'Ada', current_password: PASSWORD }
+    t.equal((await service.send('PATCH', '/account', { token, body: right })).json().name, 'Ada')
+    t.strictSame(service.events('email_changed'), [])
+  })
+
   t.test(`an address that has an account can't be taken, on ${database}`, async (t) => {
     const service = await createService(t, { database })
     await service.signUp('grace@example.com')

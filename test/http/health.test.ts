@@ -2,10 +2,11 @@ import Fastify from 'fastify'
 import { sql } from 'kysely'
 import pg from 'pg'
 import t from 'tap'
+import { openDatabase } from '../../src/database/open.ts'
 import { healthRoutes } from '../../src/http/health.ts'
 import { type Scope, useZod } from '../../src/http/validation.ts'
 import { poll } from '../helpers/poll.ts'
-import { sharedServerUrl } from '../helpers/postgres.ts'
+import { createPostgresDatabase, sharedServerUrl } from '../helpers/postgres.ts'
 import { isProblem } from '../helpers/problems.ts'
 import { connectRaw, parseResponse } from '../helpers/raw-http.ts'
 import { createDatabase, createService, databases, PASSWORD, type TestService } from '../helpers/service.ts'
@@ -85,6 +86,20 @@ t.test('without its database a service is alive, not ready, and lets in whoever 
   }
   t.equal((await service.send('GET', '/livez')).statusCode, 200)
   t.equal((await service.send('GET', '/me', { token })).statusCode, 200)
+})
+
+t.test('a PostgreSQL that takes no writes is not ready', async (t) => {
+  const { url, drop } = await createPostgresDatabase()
+  t.teardown(drop)
+  const name = new URL(url).pathname.slice(1)
+  const database = await openDatabase({ url, poolSize: 1, onIdleError: () => {} })
+  t.teardown(() => database.close())
+  await database.ping()
+  // As after a fail-over: for every connection from now on.
+  await sql.raw(`alter database ${name} set default_transaction_read_only = on`).execute(database.db)
+  const later = await openDatabase({ url, poolSize: 1, onIdleError: () => {} })
+  t.teardown(() => later.close())
+  await t.rejects(later.ping(), { code: 'database_unavailable', cause: { message: 'it is read-only' } })
 })
 
 t.test('a service on its way out finishes what it accepted, and says that it is not ready', async (t) => {

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import type { FastifyInstance } from 'fastify'
 import type { Test } from 'tap'
 import t from 'tap'
@@ -115,6 +116,17 @@ t.test('a request that stalls is cut with 408', async (t) => {
     log.filter((line) => JSON.parse(line).level >= 40),
     [],
   )
+})
+
+t.test('what was asked for is done, though the client has reset the connection', async (t) => {
+  const { app, signUp, send, events } = await listen(t)
+  const { accessToken: token } = await signUp()
+  const connection = connectRaw(t, app)
+  await once(connection.socket, 'connect')
+  connection.send(`POST /auth/logout HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${token}\r\n\r\n`)
+  setImmediate(() => connection.socket.resetAndDestroy())
+  await poll('the log-out', async () => (await send('GET', '/me', { token })).statusCode === 401)
+  t.match(events('logout'), [{ ip: /^(127\.0\.0\.1|unknown)$/ }])
 })
 
 t.test('a client that goes away in the middle of a request leaves nothing behind', async (t) => {

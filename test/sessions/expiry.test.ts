@@ -1,6 +1,10 @@
+import { pino } from 'pino'
 import t from 'tap'
+import { createApp } from '../../src/app.ts'
+import { parseConfig } from '../../src/config.ts'
+import { createPasswords } from '../../src/passwords/passwords.ts'
 import { isProblem } from '../helpers/problems.ts'
-import { createService, databases, type TestService } from '../helpers/service.ts'
+import { CHEAP_ARGON2, createService, databases, SECRET, type TestService } from '../helpers/service.ts'
 
 const DAY = 86_400_000
 
@@ -65,6 +69,21 @@ t.test('an access token ends with a session that is shorter than its own time', 
   const { access_token, refresh_token_expires_in } = (await refresh(service, refreshToken)).json()
   t.equal(refresh_token_expires_in, 40)
   t.ok((await expiryOf(service, access_token)) - (begin + 90_000) < 1_000)
+})
+
+t.test('a SESSION_TTL that was shortened ends the sessions that are older', async (t) => {
+  const service = await createService(t)
+  const { refreshToken } = await service.signUp()
+  service.clock.advance(2 * DAY)
+  const app = await createApp({
+    ...service,
+    config: parseConfig({ JWT_SECRET: SECRET, SESSION_TTL: '1d' }),
+    passwords: await createPasswords(CHEAP_ARGON2),
+    logger: pino({ level: 'silent' }),
+  })
+  t.teardown(() => app.close())
+  const payload = { refresh_token: refreshToken }
+  isProblem(t, await app.inject({ method: 'POST', url: '/auth/refresh', payload }), 'refresh_token_invalid')
 })
 
 t.test('the durations are what the configuration says', async (t) => {

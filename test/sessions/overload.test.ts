@@ -14,10 +14,11 @@ const SLOW_ARGON2 = { memoryKib: 65_536, passes: 3, parallelism: 1, concurrency:
 t.test('whoever would wait too long for a hash hears it at once, on every route that hashes', async (t) => {
   const service = await createService(t)
   const { accessToken } = await service.signUp()
+  const log: string[] = []
   const app = await createApp({
     ...service,
     passwords: await createPasswords(SLOW_ARGON2),
-    logger: pino({ level: 'silent' }, { write: () => {} }),
+    logger: pino({ level: 'trace' }, { write: (line: string) => log.push(line) }),
   })
   t.teardown(() => app.close())
   // What inject() gives begins when it is awaited.
@@ -55,4 +56,9 @@ t.test('whoever would wait too long for a hash hears it at once, on every route 
   const statuses = (await Promise.all(flood)).map((reply) => reply.statusCode)
   t.ok(statuses.includes(401), 'some of the flood got their turn')
   t.ok(statuses.every((status) => status === 401 || status === 503))
+  t.strictSame(
+    log.filter((line) => line.includes('overloaded')),
+    [],
+    'a flood of logins is no flood of lines',
+  )
 })

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import { createAccountStore } from '../../src/accounts/store.ts'
-import { createSessionStore, rolesFrom } from '../../src/sessions/store.ts'
+import { rolesFrom } from '../../src/database/roles.ts'
+import { createSessionStore } from '../../src/sessions/store.ts'
 import { NOON, someAccount, someSession } from '../helpers/rows.ts'
 import { createDatabase, databases } from '../helpers/service.ts'
 

@@ -49,17 +49,35 @@ for (const database of databases) {
   t.test(`a sweep deletes every expired session and no other, on ${database}`, async (t) => {
     const service = await createService(t, { database })
     const sessions = await sessionsOf(service)
-    t.equal(await sessions.sweep(), 0)
+    t.equal(await sessions.sweep(() => false), 0)
 
     const ada = await service.signUp()
     const eve = await service.signUp()
     for (const count of [1, 500, 1_201]) {
       await insertExpired(service, ada.sessionId, count)
-      t.equal(await sessions.sweep(), count)
+      t.equal(await sessions.sweep(() => false), count)
       t.strictSame(await remaining(service), [ada.sessionId, eve.sessionId].sort())
     }
   })
 }
+
+t.test('a long sweep lets others do their work, and can be stopped', async (t) => {
+  const service = await createService(t)
+  const sessions = await sessionsOf(service)
+  const { sessionId } = await service.signUp()
+  await insertExpired(service, sessionId, 5_000)
+
+  let turns = 0
+  let stopped = false
+  const turn = () => {
+    turns++
+    if (!stopped) setImmediate(turn)
+  }
+  setImmediate(turn)
+  t.equal(await sessions.sweep(() => turns >= 4), 2_000, 'a batch of 500 in each turn of the event loop')
+  stopped = true
+  t.equal((await remaining(service)).length, 3_001)
+})
 
 t.test('sweeping goes on regularly until it is stopped', async (t) => {
   const service = await createService(t)

@@ -1,0 +1,30 @@
+import type { z } from 'zod'
+import type { Claims } from '../tokens/claims.ts'
+import type { SessionBody, TokensBody } from './schemas.ts'
+import type { Tokens } from './sessions.ts'
+import type { Session } from './store.ts'
+
+/** Tokens as they go over the wire. */
+export function tokensBody(tokens: Tokens): z.input<typeof TokensBody> {
+  return {
+    access_token: tokens.accessToken,
+    token_type: 'Bearer',
+    expires_in: tokens.expiresIn,
+    refresh_token: tokens.refreshToken,
+    refresh_token_expires_in: tokens.refreshTokenExpiresIn,
+    scope: tokens.scope,
+  }
+}
+
+/** A session as it goes over the wire, to who asks by a token with these claims. */
+export function sessionBody(session: Session, { sid }: Pick<Claims, 'sid'>): z.input<typeof SessionBody> {
+  return {
+    id: session.id,
+    created_at: new Date(session.created_at).toISOString(),
+    last_used_at: new Date(session.last_used_at).toISOString(),
+    expires_at: new Date(session.expires_at).toISOString(),
+    ip: session.ip,
+    user_agent: session.user_agent,
+    current: session.id === sid,
+  }
+}
