@@ -1,4 +1,9 @@
-import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
+import Fastify, {
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  LogController,
+  type onRequestAsyncHookHandler,
+} from 'fastify'
 import { createAccounts } from './accounts/accounts.ts'
 import { createRegistration } from './accounts/registration.ts'
 import { accountRoutes } from './accounts/routes.ts'
@@ -91,6 +96,8 @@ export async function createApp({
     clock,
   })
 
+  const requireSession: onRequestAsyncHookHandler = async ({ user }) => sessions.requireSession(user)
+
   let draining = false
   app.addHook('preClose', async () => {
     draining = true
@@ -101,8 +108,8 @@ export async function createApp({
   // The list of what exists.
   app.register(async (scope: Scope) => {
     await healthRoutes(scope, { database, isDraining: () => draining })
-    await sessionRoutes(scope, { sessions, guard })
-    await accountRoutes(scope, { accounts, guard })
+    await sessionRoutes(scope, { sessions, guard, requireSession })
+    await accountRoutes(scope, { accounts, guard, requireSession })
     openApiRoute(scope, document)
   })
 

@@ -1,4 +1,5 @@
 import { dirname, join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import closeWithGrace from 'close-with-grace'
 import { type Logger, pino } from 'pino'
 import { createApp } from './app.ts'
@@ -13,6 +14,9 @@ import { keepOwnSecret } from './tokens/own-secret.ts'
 // Together the process is gone within 10 s of a signal.
 const CUT_AFTER = 8_000
 const GIVE_UP_AFTER = 9_500
+
+// Milliseconds from the signal to closing. Who has connected is heard, and a load balancer can see it in /readyz.
+const PAUSE = 500
 
 // How often, while draining, connections are closed whose last request was answered.
 const LOOK_FOR_IDLE_EVERY = 50
@@ -33,19 +37,26 @@ export async function serve(config: Config): Promise<void> {
   const logger = createLogger(config)
   const keyring = await createKeyring(secretsOf(config, logger), config)
   const database = await connect(config, logger)
+  logger.info(
+    { database: config.databaseUrl.startsWith('file:') ? 'SQLite' : 'PostgreSQL' },
+    'opened the database',
+  )
   const passwords = await createPasswords(config.argon2)
   const app = await createApp({ config, database, keyring, passwords, logger, clock: Date.now })
 
+  app.addHook('preClose', async () => {
+    await setTimeout(PAUSE)
+    // Closing closes what is idle then. A client that waits for its answer would keep its connection after it.
+    setInterval(() => app.server.closeIdleConnections(), LOOK_FOR_IDLE_EVERY).unref()
+  })
   await app.ready()
 
   // Before anybody can know that it listens: a signal that comes right then is heard.
   const { uninstall } = closeWithGrace({ delay: GIVE_UP_AFTER, logger }, async ({ signal, err }) => {
     if (err !== undefined) logger.fatal({ err }, 'an error nobody caught')
     else logger.info({ signal }, 'draining')
-    // Closing closes what is idle then. A client that waits for its answer would keep its connection after it.
-    setInterval(() => app.server.closeIdleConnections(), LOOK_FOR_IDLE_EVERY).unref()
     // A client that is too slow by now won't be waited for.
-    setTimeout(() => app.server.closeAllConnections(), CUT_AFTER).unref()
+    void setTimeout(CUT_AFTER, undefined, { ref: false }).then(() => app.server.closeAllConnections())
     await app.close()
     await database.close()
     logger.info('drained')

@@ -1,4 +1,4 @@
-import type { onRequestHookHandler } from 'fastify'
+import type { onRequestAsyncHookHandler, onRequestHookHandler } from 'fastify'
 import { z } from 'zod'
 import { clientOf } from '../http/client.ts'
 import type { Scope } from '../http/validation.ts'
@@ -18,10 +18,14 @@ import { accountBody } from './wire.ts'
 export interface AccountRoutesParts {
   readonly accounts: Accounts
   readonly guard: onRequestHookHandler
+  readonly requireSession: onRequestAsyncHookHandler
 }
 
 /** POST /auth/signup; GET, PATCH and DELETE /account; PUT /account/password. */
-export async function accountRoutes(scope: Scope, { accounts, guard }: AccountRoutesParts): Promise<void> {
+export async function accountRoutes(
+  scope: Scope,
+  { accounts, guard, requireSession }: AccountRoutesParts,
+): Promise<void> {
   scope.post(
     '/auth/signup',
     {
@@ -48,6 +52,7 @@ export async function accountRoutes(scope: Scope, { accounts, guard }: AccountRo
   scope.register(async (guarded: Scope) => {
     guarded.addHook('onRequest', guard)
     guarded.addHook('onRequest', requireAccount)
+    guarded.addHook('onRequest', requireSession)
 
     guarded.get(
       '/account',

@@ -32,8 +32,8 @@ interface AccountRolesTable {
 export interface SessionsTable {
   id: string
   account_id: string
-  /** Hash of what every refresh token of the session carries: who knows it held a genuine one. */
-  family_hash: Uint8Array
+  /** Under which every refresh token of the session is sealed: an old one is told from one that is made up. */
+  seal_key: Uint8Array
   /** Hash of the newest refresh secret. */
   secret_hash: Uint8Array
   /** With the newest secret's parent it gives the newest secret; null before the first rotation. */

@@ -59,18 +59,19 @@ class TransactionalAdapter extends SqliteAdapter {
   }
 }
 
-type Retry = <Result>(work: () => Result | Promise<Result>) => Promise<Result>
+type Retry = <Result>(work: () => Result | Promise<Result>, wantsLock?: boolean) => Promise<Result>
 
 // Does work again while another connection holds the file, without stopping the process. The patience is one for
-// everybody: it counts from the first refusal in a row, so that requests in line behind each other don't add it up.
+// everybody: it counts from the first refusal until work that wants the lock gets it, so that requests in line behind
+// each other don't add it up.
 function createRetry(patience: number): Retry {
   let refusedSince: number | undefined
 
-  return async (work) => {
+  return async (work, wantsLock = true) => {
     for (;;) {
       try {
         const result = await work()
-        refusedSince = undefined
+        if (wantsLock) refusedSince = undefined
         return result
       } catch (error) {
         if (codeOf(error) !== SQLITE_BUSY) throw error
@@ -95,7 +96,8 @@ class PatientDriver extends SqliteDriver {
     const connection = await super.acquireConnection()
     return {
       // A statement that was refused has done nothing. Inside a transaction none is: `begin` has the lock.
-      executeQuery: (query) => this.#retry(() => connection.executeQuery(query)),
+      executeQuery: (query) =>
+        this.#retry(() => connection.executeQuery(query), !query.sql.startsWith('select')),
       streamQuery: (query, chunkSize) => connection.streamQuery(query, chunkSize),
     } as DatabaseConnection
   }

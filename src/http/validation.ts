@@ -52,7 +52,7 @@ export function useZod(app: FastifyInstance): void {
 
 /**
  * Reads application/json, and nothing else, as UTF-8. Node would read broken UTF-8 as replacement characters; an
- * empty body is no body.
+ * empty body is no body, whatever its type.
  */
 export function readJson(app: FastifyInstance): void {
   const parse = app.getDefaultJsonParser('error', 'error')
@@ -61,5 +61,8 @@ export function readJson(app: FastifyInstance): void {
     if (body.length === 0) return done(null, undefined)
     if (!isUtf8(body)) return done(new Problem('malformed_json'))
     return parse(request, body.toString('utf8'), done)
+  })
+  app.addContentTypeParser<Buffer>('*', { parseAs: 'buffer' }, (request, body, done) => {
+    done(body.length === 0 || request.is404 ? null : new Problem('unsupported_media_type'))
   })
 }

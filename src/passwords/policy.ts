@@ -55,7 +55,8 @@ export function createPolicy(minLength: number): PasswordPolicy {
       }
       if (common.has(folded)) reasons.push('is one of the most common passwords')
       if (new Set(folded).size < 5) reasons.push('must not be the same few characters again and again')
-      if (codePoints(without(folded, ownWords)) < Math.min(OWN_CODE_POINTS, minLength)) {
+      const rest = without(folded, ownWords)
+      if (rest !== folded && codePoints(rest) < Math.min(OWN_CODE_POINTS, minLength)) {
         reasons.push('must be more than your address, your name or the name of this service')
       }
       if (reasons.length > 0) {

@@ -1,25 +1,39 @@
-import { createHash, createHmac, randomBytes } from 'node:crypto'
+import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 
-// lkr_ and base64url of: session id (16 bytes), family (16), secret (32).
+// lkr_ and base64url of: session id (16 bytes), secret (32), seal (16).
 const PREFIX = 'lkr_'
 const ID_BYTES = 16
-const FAMILY_BYTES = 16
 const SECRET_BYTES = 32
+const SEAL_BYTES = 16
 
 /**
- * What a refresh token is made of. The family is the same in every token of a session and proves that its bearer once
- * held a genuine one; the secret is new at every rotation. The database keeps a hash of each, so whoever reads it can
- * neither mint nor replay a token, and knowing a session's id is not enough to be taken for its owner.
+ * What a refresh token is made of. The secret is new at every rotation. The seal is a MAC of it under a key of the
+ * session: it shows that the token was issued here for this session, however long ago, so that an old one can be told
+ * from one that is made up.
+ *
+ * The database keeps a hash of the newest secret, and the key. Who reads it can seal a secret, and so end a session;
+ * they can't find the secret that the hash was made of, and so can neither mint nor replay a token.
  */
 export interface RefreshToken {
   readonly sessionId: string
-  readonly family: Buffer
   readonly secret: Buffer
+  readonly seal: Buffer
 }
 
-/** The first refresh token of a session. */
-export function firstToken(sessionId: string): RefreshToken {
-  return { sessionId, family: randomBytes(FAMILY_BYTES), secret: randomBytes(SECRET_BYTES) }
+/** What a session's row keeps in order to recognise and to rotate its tokens. */
+export interface RefreshKeys {
+  readonly seal_key: Uint8Array
+  readonly secret_hash: Uint8Array
+}
+
+/** The first refresh token of a session, and what its row keeps of it. */
+export function firstToken(sessionId: string): { readonly token: RefreshToken; readonly keys: RefreshKeys } {
+  const seal_key = randomBytes(SECRET_BYTES)
+  const secret = randomBytes(SECRET_BYTES)
+  return {
+    token: { sessionId, secret, seal: sealOf(seal_key, secret) },
+    keys: { seal_key, secret_hash: hashOf(secret) },
+  }
 }
 
 /**
@@ -28,22 +42,43 @@ export function firstToken(sessionId: string): RefreshToken {
  *
  * @param salt 32 random bytes, kept in the session's row until the next rotation
  */
-export function childToken(parent: RefreshToken, salt: Uint8Array): RefreshToken {
-  return { ...parent, secret: createHmac('sha256', salt).update(parent.secret).digest() }
+export function childToken(
+  parent: RefreshToken,
+  salt: Uint8Array,
+  { seal_key }: Pick<RefreshKeys, 'seal_key'>,
+): RefreshToken {
+  const secret = createHmac('sha256', salt).update(parent.secret).digest()
+  return { sessionId: parent.sessionId, secret, seal: sealOf(seal_key, secret) }
 }
 
 export function rotationSalt(): Buffer {
   return randomBytes(SECRET_BYTES)
 }
 
-/** SHA-256 is enough for what is random and long (RFC 9700 section 4.14 leaves the means open). */
+/** Whether a token was issued for the session, now or earlier. */
+export function isGenuine(
+  { secret, seal }: RefreshToken,
+  { seal_key }: Pick<RefreshKeys, 'seal_key'>,
+): boolean {
+  return timingSafeEqual(sealOf(seal_key, secret), seal)
+}
+
+/** Whether a token is the session's newest. */
+export function isNewest(
+  { secret }: RefreshToken,
+  { secret_hash }: Pick<RefreshKeys, 'secret_hash'>,
+): boolean {
+  return timingSafeEqual(hashOf(secret), secret_hash)
+}
+
+/** SHA-256 is enough for what is random and long. */
 export function hashOf(secret: Uint8Array): Buffer {
   return createHash('sha256').update(secret).digest()
 }
 
-export function formatRefreshToken({ sessionId, family, secret }: RefreshToken): string {
+export function formatRefreshToken({ sessionId, secret, seal }: RefreshToken): string {
   const id = Buffer.from(sessionId.replaceAll('-', ''), 'hex')
-  return PREFIX + Buffer.concat([id, family, secret]).toString('base64url')
+  return PREFIX + Buffer.concat([id, secret, seal]).toString('base64url')
 }
 
 /** @returns the parts of a token, or undefined for whatever formatRefreshToken doesn't write */
@@ -51,12 +86,16 @@ export function parseRefreshToken(text: string): RefreshToken | undefined {
   const digits = text.slice(PREFIX.length)
   const bytes = Buffer.from(digits, 'base64url')
   if (!text.startsWith(PREFIX) || bytes.toString('base64url') !== digits) return undefined
-  if (bytes.length !== ID_BYTES + FAMILY_BYTES + SECRET_BYTES) return undefined
+  if (bytes.length !== ID_BYTES + SECRET_BYTES + SEAL_BYTES) return undefined
   return {
     sessionId: bytes
       .toString('hex', 0, ID_BYTES)
       .replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5'),
-    family: bytes.subarray(ID_BYTES, ID_BYTES + FAMILY_BYTES),
-    secret: bytes.subarray(ID_BYTES + FAMILY_BYTES),
+    secret: bytes.subarray(ID_BYTES, ID_BYTES + SECRET_BYTES),
+    seal: bytes.subarray(ID_BYTES + SECRET_BYTES),
   }
+}
+
+function sealOf(key: Uint8Array, secret: Uint8Array): Buffer {
+  return createHmac('sha256', key).update(secret).digest().subarray(0, SEAL_BYTES)
 }

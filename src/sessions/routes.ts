@@ -1,4 +1,4 @@
-import type { onRequestHookHandler } from 'fastify'
+import type { onRequestAsyncHookHandler, onRequestHookHandler } from 'fastify'
 import { z } from 'zod'
 import { emailKey } from '../email.ts'
 import { clientOf } from '../http/client.ts'
@@ -19,10 +19,14 @@ import { sessionBody, tokensBody } from './wire.ts'
 export interface SessionRoutesParts {
   readonly sessions: Sessions
   readonly guard: onRequestHookHandler
+  readonly requireSession: onRequestAsyncHookHandler
 }
 
 /** POST /auth/login, /auth/refresh, /auth/logout; GET /me; GET and DELETE /account/sessions. */
-export async function sessionRoutes(scope: Scope, { sessions, guard }: SessionRoutesParts): Promise<void> {
+export async function sessionRoutes(
+  scope: Scope,
+  { sessions, guard, requireSession }: SessionRoutesParts,
+): Promise<void> {
   scope.post(
     '/auth/login',
     {
@@ -110,43 +114,47 @@ export async function sessionRoutes(scope: Scope, { sessions, guard }: SessionRo
         },
       )
 
-      own.get(
-        '/account/sessions',
-        {
-          schema: {
-            operationId: 'listSessions',
-            summary: 'Where you are signed in',
-            tags: ['account'],
-            guarded: true,
-            response: { 200: SessionListBody },
-            success: 'The last used first; at most a hundred.',
-            problems: ['database_unavailable'],
-          },
-        },
-        async ({ user }) => ({
-          sessions: (await sessions.list(user.sub)).map((session) => sessionBody(session, user)),
-        }),
-      )
+      own.register(async (live: Scope) => {
+        live.addHook('onRequest', requireSession)
 
-      own.delete(
-        '/account/sessions/:id',
-        {
-          schema: {
-            operationId: 'endSession',
-            summary: 'End one of your sessions',
-            tags: ['account'],
-            guarded: true,
-            params: SessionParams,
-            response: { 204: z.undefined() },
-            success: 'It has ended.',
-            problems: ['not_found', 'database_unavailable'],
+        live.get(
+          '/account/sessions',
+          {
+            schema: {
+              operationId: 'listSessions',
+              summary: 'Where you are signed in',
+              tags: ['account'],
+              guarded: true,
+              response: { 200: SessionListBody },
+              success: 'The last used first; at most a hundred.',
+              problems: ['database_unavailable'],
+            },
           },
-        },
-        async (request, reply) => {
-          await sessions.end(request.user.sub, request.params.id, clientOf(request))
-          return reply.code(204).send()
-        },
-      )
+          async ({ user }) => ({
+            sessions: (await sessions.list(user.sub)).map((session) => sessionBody(session, user)),
+          }),
+        )
+
+        live.delete(
+          '/account/sessions/:id',
+          {
+            schema: {
+              operationId: 'endSession',
+              summary: 'End one of your sessions',
+              tags: ['account'],
+              guarded: true,
+              params: SessionParams,
+              response: { 204: z.undefined() },
+              success: 'It has ended.',
+              problems: ['not_found', 'database_unavailable'],
+            },
+          },
+          async (request, reply) => {
+            await sessions.end(request.user.sub, request.params.id, clientOf(request))
+            return reply.code(204).send()
+          },
+        )
+      })
     })
   })
 }

@@ -1,4 +1,4 @@
-import { randomUUIDv7, timingSafeEqual } from 'node:crypto'
+import { randomUUIDv7 } from 'node:crypto'
 import { setImmediate } from 'node:timers/promises'
 import type { Client, RecordEvent } from '../events.ts'
 import type { Passwords } from '../passwords/passwords.ts'
@@ -12,6 +12,8 @@ import {
   firstToken,
   formatRefreshToken,
   hashOf,
+  isGenuine,
+  isNewest,
   parseRefreshToken,
   type RefreshToken,
   rotationSalt,
@@ -95,12 +97,11 @@ export function createSessions(parts: SessionsParts) {
     client: Client,
   ): { row: NewSession; tokens: Tokens } {
     const now = clock()
-    const refresh = firstToken(randomUUIDv7())
+    const { token, keys } = firstToken(randomUUIDv7())
     const row = {
-      id: refresh.sessionId,
+      id: token.sessionId,
       account_id: accountId,
-      family_hash: hashOf(refresh.family),
-      secret_hash: hashOf(refresh.secret),
+      ...keys,
       rotation_salt: null,
       rotated_at: now,
       created_at: now,
@@ -109,7 +110,7 @@ export function createSessions(parts: SessionsParts) {
       ip: client.ip,
       user_agent: client.userAgent?.slice(0, LONGEST_USER_AGENT) ?? null,
     }
-    return { row, tokens: tokensFor(row, refresh, { roles, now }) }
+    return { row, tokens: tokensFor(row, token, { roles, now }) }
   }
 
   async function openFor(
@@ -144,7 +145,7 @@ export function createSessions(parts: SessionsParts) {
   /** @returns the tokens, or undefined where another rotation or a logout came first */
   async function rotate(session: OpenSession, token: RefreshToken, now: number): Promise<Tokens | undefined> {
     const salt = rotationSalt()
-    const child = childToken(token, salt)
+    const child = childToken(token, salt, session)
     const expires_at = expiryFrom(now, session.created_at)
     const to = {
       rotation_salt: salt,
@@ -160,8 +161,8 @@ export function createSessions(parts: SessionsParts) {
   /** @returns the tokens that the token's own rotation gave, if it is the previous one and within the grace */
   function repeat(session: OpenSession, token: RefreshToken, now: number): Tokens | undefined {
     if (session.rotation_salt === null || now - session.rotated_at > GRACE) return undefined
-    const child = childToken(token, session.rotation_salt)
-    if (!equal(hashOf(child.secret), session.secret_hash)) return undefined
+    const child = childToken(token, session.rotation_salt, session)
+    if (!isNewest(child, session)) return undefined
     return tokensFor(session, child, { roles: session.roles, now })
   }
 
@@ -203,20 +204,31 @@ export function createSessions(parts: SessionsParts) {
       if (token === undefined) return refuseRefresh()
       // Taken before the row is written: a token minted here is never younger than a logout that came after.
       const now = clock()
-      const secretHash = hashOf(token.secret)
 
       for (;;) {
         const session = await store.find(token.sessionId)
         if (session === undefined || hasEnded(session, now)) return refuseRefresh()
-        if (!equal(hashOf(token.family), session.family_hash)) return refuseRefresh()
+        if (!isGenuine(token, session)) return refuseRefresh()
         if (session.status === 'disabled') throw new Problem('account_disabled')
 
-        if (!equal(secretHash, session.secret_hash)) {
+        if (!isNewest(token, session)) {
           return repeat(session, token, now) ?? endReused(session, client)
         }
         const tokens = await rotate(session, token, now)
         if (tokens !== undefined) return tokens
       }
+    },
+
+    /**
+     * What every route asks that goes to the database anyway: whether the session is still there. Another node, or this
+     * one before it was started again, may have ended it. From then on the guard here refuses it too.
+     *
+     * @throws Problem token_revoked
+     */
+    async requireSession({ sid }: Pick<Claims, 'sid'>): Promise<void> {
+      if ((await store.find(sid)) !== undefined) return
+      revocations.revoke([sid])
+      throw new Problem('token_revoked')
     },
 
     /** The account's sessions, the last used first; at most a hundred. */
@@ -266,8 +278,4 @@ export function createSessions(parts: SessionsParts) {
       return deleted
     },
   }
-}
-
-function equal(a: Uint8Array, b: Uint8Array): boolean {
-  return timingSafeEqual(a, b)
 }

@@ -115,12 +115,12 @@ async function hasOneHead({ db }: Database, user: User): Promise<boolean> {
   const rows = await db
     .selectFrom('sessions')
     .innerJoin('accounts', 'accounts.id', 'sessions.account_id')
-    .select(['sessions.id', 'secret_hash', 'rotation_salt'])
+    .select(['sessions.id', 'secret_hash', 'rotation_salt', 'seal_key'])
     .where('email_key', '=', user.email)
     .execute()
   const [row] = rows
   if (row === undefined || rows.length > 1 || row.id !== held.sessionId) return false
-  const known = [held, ...(row.rotation_salt === null ? [] : [childToken(held, row.rotation_salt)])]
+  const known = [held, ...(row.rotation_salt === null ? [] : [childToken(held, row.rotation_salt, row)])]
   return known.filter(({ secret }) => hashOf(secret).equals(row.secret_hash)).length === 1
 }
 

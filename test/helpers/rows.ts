@@ -26,7 +26,7 @@ export function someSession(accountId: string, differing: Partial<NewSession> = 
   return {
     id: randomUUIDv7(),
     account_id: accountId,
-    family_hash: randomBytes(32),
+    seal_key: randomBytes(32),
     secret_hash: randomBytes(32),
     rotation_salt: null,
     rotated_at: NOON,

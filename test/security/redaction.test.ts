@@ -60,7 +60,7 @@ async function goEverywhere(service: TestService, { accessToken, refreshToken }:
 }
 
 function secretsIn({ accessToken, refreshToken }: Secrets): Record<string, string> {
-  const { family, secret } = parseRefreshToken(refreshToken) as RefreshToken
+  const { seal, secret } = parseRefreshToken(refreshToken) as RefreshToken
   const key = Buffer.from(SECRET.slice('base64:'.length), 'base64')
   return {
     'a password': 'canary 5Jq2',
@@ -73,7 +73,7 @@ function secretsIn({ accessToken, refreshToken }: Secrets): Record<string, strin
     'the claims of an access token': accessToken.split('.')[1] as string,
     'a refresh token': refreshToken.slice(4),
     'the prefix of a refresh token': 'lkr_',
-    'the family of a refresh token': family.toString('hex'),
+    'the seal of a refresh token': seal.toString('hex'),
     'the secret of a refresh token': secret.toString('hex'),
     'the JWT secret': SECRET.slice('base64:'.length),
     'the JWT secret in hex': key.toString('hex'),

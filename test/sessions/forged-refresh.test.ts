@@ -18,23 +18,27 @@ for (const database of databases) {
       service.send('POST', '/auth/refresh', { body: { refresh_token } })
     const genuine = parseRefreshToken(ada.refreshToken) as RefreshToken
     const eves = parseRefreshToken(eve.refreshToken) as RefreshToken
-    const flipped = Buffer.from(genuine.family)
-    flipped.writeUInt8(flipped.readUInt8(0) ^ 1)
 
     const madeUp = {
-      'of a known session id': formatRefreshToken(firstToken(ada.sessionId)),
-      'of a known session id and secret': formatRefreshToken({ ...genuine, family: randomBytes(16) }),
-      'with one bit wrong in its family': formatRefreshToken({ ...genuine, family: flipped }),
+      'of a known session id': formatRefreshToken(firstToken(ada.sessionId).token),
+      'of a known session id and secret': formatRefreshToken({ ...genuine, seal: randomBytes(16) }),
+      'of a known session id and seal': formatRefreshToken({ ...genuine, secret: randomBytes(32) }),
       'of an unknown session': formatRefreshToken({ ...genuine, sessionId: randomUUID() }),
-      "of Ada's session with Eve's family": formatRefreshToken({ ...genuine, family: eves.family }),
-      "of Ada's session with Eve's family and secret": formatRefreshToken({
+      "of Ada's session with Eve's seal": formatRefreshToken({ ...genuine, seal: eves.seal }),
+      "of Ada's session with Eve's secret and seal": formatRefreshToken({
         ...eves,
         sessionId: ada.sessionId,
       }),
-      "of Eve's session with Ada's family and secret": formatRefreshToken({
+      "of Eve's session with Ada's secret and seal": formatRefreshToken({
         ...genuine,
         sessionId: eve.sessionId,
       }),
+      ...Object.fromEntries(
+        Array.from({ length: 64 }, (_, index) => [
+          `with byte ${index} altered`,
+          altered(ada.refreshToken, index),
+        ]),
+      ),
       'that is truncated': ada.refreshToken.slice(0, -1),
       'that is too long': `${ada.refreshToken}AAAA`,
       'that is padded': `${ada.refreshToken}==`,
@@ -57,6 +61,12 @@ for (const database of databases) {
     }
     t.strictSame(service.events('refresh_reused'), [])
   })
+}
+
+function altered(token: string, index: number): string {
+  const bytes = Buffer.from(token.slice(4), 'base64url')
+  bytes.writeUInt8(bytes.readUInt8(index) ^ 1, index)
+  return `lkr_${bytes.toString('base64url')}`
 }
 
 // The last of 86 characters carries two bits; the other four have to be zero.

@@ -55,6 +55,7 @@ const json = { 'content-type': 'application/json' }
 for (const [name, options] of Object.entries({
   'no body': {},
   'an empty body': { headers: json, body: '' },
+  'an empty form': { headers: { 'content-type': 'application/x-www-form-urlencoded' }, body: '' },
   'an empty object': { body: {} },
   null: { headers: json, body: 'null' },
 })) {
@@ -90,6 +91,25 @@ t.test('who logs out of a session that another node ended is out here too', asyn
   t.equal((await service.send('POST', '/auth/logout', { token })).statusCode, 204)
   isProblem(t, await service.send('GET', '/me', { token }), 'token_revoked')
 })
+
+t.test(
+  'a session that ended elsewhere is refused wherever the database is asked, and from then on',
+  async (t) => {
+    const { service, token, ada } = await open(t, 'sqlite')
+    await service.database.db.deleteFrom('sessions').where('id', '=', ada.sessionId).execute()
+    for (const [method, path] of [
+      ['GET', '/account'],
+      ['PATCH', '/account'],
+      ['PUT', '/account/password'],
+      ['DELETE', '/account'],
+      ['GET', '/account/sessions'],
+      ['DELETE', `/account/sessions/${ada.sessionId}`],
+      ['GET', '/me'],
+    ] as const) {
+      isProblem(t, await service.send(method, path, { token }), 'token_revoked')
+    }
+  },
+)
 
 t.test('what is no log-out is refused, and ends nothing', async (t) => {
   const { service, token, areOpen } = await open(t, 'sqlite')

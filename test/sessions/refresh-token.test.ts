@@ -5,13 +5,15 @@ import {
   firstToken,
   formatRefreshToken,
   hashOf,
+  isGenuine,
+  isNewest,
   parseRefreshToken,
   rotationSalt,
 } from '../../src/sessions/refresh-token.ts'
 
 const bytes = (length: number) =>
   fc.uint8Array({ minLength: length, maxLength: length }).map((array) => Buffer.from(array))
-const token = fc.record({ sessionId: fc.uuid(), family: bytes(16), secret: bytes(32) })
+const token = fc.record({ sessionId: fc.uuid(), secret: bytes(32), seal: bytes(16) })
 
 t.test('a token is read as it was written', async (t) => {
   const readAgain = fc.property(token, (token) => {
@@ -39,16 +41,29 @@ t.test('whatever is read is written again as the same text, and all else is unde
 })
 
 t.test('a child is the same for the same parent and salt, and for no other', async (t) => {
-  const parent = firstToken('019a2b3c-4d5e-7f60-8a1b-2c3d4e5f6071')
+  const { token: parent, keys } = firstToken('019a2b3c-4d5e-7f60-8a1b-2c3d4e5f6071')
   const salt = rotationSalt()
-  const child = childToken(parent, salt)
-  t.strictSame(childToken(parent, salt), child)
-  t.strictSame(child.family, parent.family, 'the family stays')
+  const child = childToken(parent, salt, keys)
+  t.strictSame(childToken(parent, salt, keys), child)
   t.equal(child.sessionId, parent.sessionId)
   t.notSame(child.secret, parent.secret)
-  t.notSame(childToken(parent, rotationSalt()).secret, child.secret)
-  t.notSame(childToken(firstToken(parent.sessionId), salt).secret, child.secret)
+  t.notSame(childToken(parent, rotationSalt(), keys).secret, child.secret)
+  t.notSame(childToken(firstToken(parent.sessionId).token, salt, keys).secret, child.secret)
 })
+
+t.test(
+  'every token of a session is genuine, one is the newest, and none of another session is either',
+  async (t) => {
+    const { token: first, keys } = firstToken('019a2b3c-4d5e-7f60-8a1b-2c3d4e5f6071')
+    const child = childToken(first, rotationSalt(), keys)
+    const row = { ...keys, secret_hash: hashOf(child.secret) }
+    t.strictSame([isGenuine(first, row), isNewest(first, row)], [true, false])
+    t.strictSame([isGenuine(child, row), isNewest(child, row)], [true, true])
+    const { token: foreign } = firstToken(first.sessionId)
+    t.strictSame([isGenuine(foreign, row), isNewest(foreign, row)], [false, false])
+    t.equal(isGenuine({ ...child, secret: first.secret }, row), false, 'a seal is good for its own secret')
+  },
+)
 
 t.test('a hash is SHA-256', async (t) => {
   // NIST's example for "abc".

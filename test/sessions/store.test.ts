@@ -159,13 +159,13 @@ for (const kind of databases) {
   })
 }
 
-type Bytes = 'family_hash' | 'secret_hash' | 'rotation_salt'
+type Bytes = 'seal_key' | 'secret_hash' | 'rotation_salt'
 
 /** One driver gives a Buffer and the other a Uint8Array: the same bytes. */
 function bytesOf(session: { [Name in Bytes]?: Uint8Array | null } | undefined) {
   const hex = (bytes: Uint8Array | null | undefined) => bytes && Buffer.from(bytes).toString('hex')
   return {
-    family_hash: hex(session?.family_hash),
+    seal_key: hex(session?.seal_key),
     secret_hash: hex(session?.secret_hash),
     rotation_salt: hex(session?.rotation_salt),
   }

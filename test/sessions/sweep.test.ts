@@ -1,4 +1,5 @@
 import { randomUUIDv7 } from 'node:crypto'
+import { sql } from 'kysely'
 import { pino } from 'pino'
 import t from 'tap'
 import { createPasswords } from '../../src/passwords/passwords.ts'
@@ -105,7 +106,7 @@ t.test('sweeping goes on regularly until it is stopped', async (t) => {
 t.test('a sweep that fails is logged, and is tried again', async (t) => {
   const service = await createService(t)
   const sessions = await sessionsOf(service)
-  await service.database.close()
+  await sql`drop table sessions`.execute(service.database.db)
   const log: string[] = []
   const logger = pino({ level: 'debug' }, { write: (line: string) => log.push(line) })
   const stop = sweepRegularly(sessions, logger, 1)

@@ -31,7 +31,7 @@ export function accountsAndSessions(dialect: Dialect) {
         .createTable('sessions')
         .addColumn('id', uuid, (c) => c.primaryKey())
         .addColumn('account_id', uuid, (c) => c.notNull().references('accounts.id').onDelete('cascade'))
-        .addColumn('family_hash', bytes, (c) => c.notNull())
+        .addColumn('seal_key', bytes, (c) => c.notNull())
         .addColumn('secret_hash', bytes, (c) => c.notNull())
         .addColumn('rotation_salt', bytes)
         .addColumn('rotated_at', time, (c) => c.notNull())
