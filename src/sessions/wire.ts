@@ -1,7 +1,7 @@
 import type { z } from 'zod'
 import type { Claims } from '../tokens/claims.ts'
+import type { Tokens } from './issue.ts'
 import type { SessionBody, TokensBody } from './schemas.ts'
-import type { Tokens } from './sessions.ts'
 import type { Session } from './store.ts'
 
 /** Tokens as they go over the wire. */

@@ -1,0 +1,98 @@
+import type { Client, RecordEvent } from '../events.ts'
+import { Problem } from '../problem.ts'
+import type { Revocations } from '../tokens/revocations.ts'
+import type { Issue, Tokens } from './issue.ts'
+import {
+  childToken,
+  hashOf,
+  isGenuine,
+  isNewest,
+  parseRefreshToken,
+  type RefreshToken,
+  rotationSalt,
+} from './refresh-token.ts'
+import type { OpenSession, Session, SessionStore } from './store.ts'
+
+/** Milliseconds in which the previous refresh token gets the same child once more: its answer may have been lost. */
+const GRACE = 10_000
+
+export interface RefreshParts {
+  readonly store: SessionStore
+  readonly issue: Issue
+  readonly revocations: Revocations
+  readonly record: RecordEvent
+  /** Milliseconds since 1970. */
+  readonly clock: () => number
+}
+
+/**
+ * Gives new tokens for a refresh token, which is thereby used up (RFC 9700 section 4.14.2). The one before the
+ * newest gets the same child again for 10 s. A genuine one that is older ends the session; one that is made up
+ * ends nothing.
+ *
+ * @throws Problem refresh_token_invalid, refresh_token_reused, account_disabled
+ */
+export type Refresh = (text: string, client: Client) => Promise<Tokens>
+
+/** The rule of refresh. */
+export function createRefresh({ store, issue, revocations, record, clock }: RefreshParts): Refresh {
+  // By its row, or by a SESSION_TTL that was shortened since.
+  function hasEnded(session: Session, now: number): boolean {
+    return session.expires_at <= now || issue.expiryFrom(now, session.created_at) <= now
+  }
+
+  function refuseRefresh(): never {
+    throw new Problem('refresh_token_invalid')
+  }
+
+  // RFC 9700 section 4.14.2: a refresh token that comes back after its rotation was stolen, from one side or the other.
+  async function endReused(session: OpenSession, client: Client): Promise<never> {
+    revocations.revoke(await store.end(session.account_id, { only: session.id }))
+    record('refresh_reused', client, { account_id: session.account_id, session_id: session.id })
+    throw new Problem('refresh_token_reused')
+  }
+
+  /** @returns the tokens, or undefined where another rotation or a logout came first */
+  async function rotate(session: OpenSession, token: RefreshToken, now: number): Promise<Tokens | undefined> {
+    const salt = rotationSalt()
+    const child = childToken(token, salt, session)
+    const expires_at = issue.expiryFrom(now, session.created_at)
+    const to = {
+      rotation_salt: salt,
+      secret_hash: hashOf(child.secret),
+      rotated_at: now,
+      last_used_at: now,
+      expires_at,
+    }
+    if (!(await store.rotate(session.id, session.secret_hash, to))) return undefined
+    return issue.tokensFor({ ...session, expires_at }, child, { roles: session.roles, now })
+  }
+
+  /** @returns the tokens that the token's own rotation gave, if it is the previous one and within the grace */
+  function repeat(session: OpenSession, token: RefreshToken, now: number): Tokens | undefined {
+    if (session.rotation_salt === null || now - session.rotated_at > GRACE) return undefined
+    const child = childToken(token, session.rotation_salt, session)
+    if (!isNewest(child, session)) return undefined
+    return issue.tokensFor(session, child, { roles: session.roles, now })
+  }
+
+  return async (text: string, client: Client): Promise<Tokens> => {
+    const token = parseRefreshToken(text)
+    if (token === undefined) return refuseRefresh()
+    // Taken before the row is written: a token minted here is never younger than a logout that came after.
+    const now = clock()
+
+    for (;;) {
+      const session = await store.find(token.sessionId)
+      if (session === undefined || hasEnded(session, now)) return refuseRefresh()
+      if (!isGenuine(token, session)) return refuseRefresh()
+      if (session.status === 'disabled') throw new Problem('account_disabled')
+
+      if (!isNewest(token, session)) {
+        return repeat(session, token, now) ?? endReused(session, client)
+      }
+      const tokens = await rotate(session, token, now)
+      if (tokens !== undefined) return tokens
+    }
+  }
+}
