@@ -65,19 +65,21 @@ type Retry = <Result>(work: () => Result | Promise<Result>, wantsLock?: boolean)
 // everybody: it counts from the first refusal until work that wants the lock gets it, so that requests in line behind
 // each other don't add it up.
 function createRetry(patience: number): Retry {
-  let refusedSince: number | undefined
+  let refused: { readonly since: number; readonly last: number } | undefined
 
   return async (work, wantsLock = true) => {
     for (;;) {
       try {
         const result = await work()
-        if (wantsLock) refusedSince = undefined
+        if (wantsLock) refused = undefined
         return result
       } catch (error) {
         if (codeOf(error) !== SQLITE_BUSY) throw error
         const now = performance.now()
-        refusedSince ??= now
-        if (now - refusedSince > patience) throw new Problem('database_unavailable', { cause: error })
+        // A refusal long after the last one is the first of another row.
+        const since = refused !== undefined && now - refused.last < patience ? refused.since : now
+        refused = { since, last: now }
+        if (now - since > patience) throw new Problem('database_unavailable', { cause: error })
       }
       await setTimeout(RETRY_AFTER)
     }

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import t from 'tap'
+import { poll } from '../helpers/poll.ts'
 import { isProblem } from '../helpers/problems.ts'
 import { createService } from '../helpers/service.ts'
 
@@ -38,4 +39,20 @@ t.test('a SQLite file that somebody else holds stops nobody who has a token', as
   other.exec('rollback')
   const body = { refresh_token: people[0]?.refreshToken }
   t.equal((await service.send('POST', '/auth/refresh', { body })).statusCode, 200)
+})
+
+t.test('who gave up long ago leaves nobody less patient', async (t) => {
+  const service = await createService(t)
+  const { refreshToken } = await service.signUp()
+  const refresh = () => service.send('POST', '/auth/refresh', { body: { refresh_token: refreshToken } })
+  const other = new DatabaseSync(join(t.testdirName, 'latchkey.db'))
+  t.teardown(() => other.close())
+  other.exec('begin immediate')
+  isProblem(t, await refresh(), 'database_unavailable')
+
+  const gaveUp = performance.now()
+  await poll('a while to pass', () => performance.now() - gaveUp > 1_100)
+  const waiting = refresh()
+  setTimeout(() => other.exec('rollback'), 300)
+  t.equal((await waiting).statusCode, 200)
 })
