@@ -1,6 +1,8 @@
+import type { Socket } from 'node:net'
 import { dirname, join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import closeWithGrace from 'close-with-grace'
+import type { FastifyInstance } from 'fastify'
 import { type Logger, pino } from 'pino'
 import { createApp } from './app.ts'
 import type { Config } from './config.ts'
@@ -44,11 +46,7 @@ export async function serve(config: Config): Promise<void> {
   const passwords = await createPasswords(config.argon2)
   const app = await createApp({ config, database, keyring, passwords, logger, clock: Date.now })
 
-  app.addHook('preClose', async () => {
-    await setTimeout(PAUSE)
-    // Closing closes what is idle then. A client that waits for its answer would keep its connection after it.
-    setInterval(() => app.server.closeIdleConnections(), LOOK_FOR_IDLE_EVERY).unref()
-  })
+  closeGently(app)
   await app.ready()
 
   // Before anybody can know that it listens: a signal that comes right then is heard.
@@ -70,6 +68,23 @@ export async function serve(config: Config): Promise<void> {
     await database.close()
     throw new StartError(`HOST and PORT: can't listen on ${config.host}:${config.port} (${codeOf(error)})`)
   }
+}
+
+// Closing ends what is idle at that moment. This gives who has just connected the time to be heard, and afterwards ends
+// what Node leaves open: a connection whose last request was answered meanwhile, and one that never sent a byte.
+function closeGently(app: FastifyInstance): void {
+  const sockets = new Set<Socket>()
+  app.server.on('connection', (socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+  })
+  app.addHook('preClose', async () => {
+    await setTimeout(PAUSE)
+    setInterval(() => {
+      app.server.closeIdleConnections()
+      for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy()
+    }, LOOK_FOR_IDLE_EVERY).unref()
+  })
 }
 
 /** The service's logger: JSON, a line each, on standard output. */

@@ -64,6 +64,25 @@ t.test(
   },
 )
 
+t.test('a connection on which nothing was said holds nothing up', { buffered: true }, async (t) => {
+  const server = await startServer(t)
+  await openConnection(t, server.url)
+  await request(server.url, '/livez')
+  const asked = Date.now()
+  server.child.kill('SIGTERM')
+  t.strictSame(await server.ended(), { code: 0, signal: null })
+  t.ok(Date.now() - asked < 4_000)
+})
+
+t.test('who has sent a request right before the signal is answered', { buffered: true }, async (t) => {
+  const server = await startServer(t)
+  const clients = await Promise.all(Array.from({ length: 20 }, () => openConnection(t, server.url)))
+  server.child.kill('SIGTERM')
+  for (const { socket } of clients) socket.write('GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n')
+  await poll('every answer', () => clients.every(({ received }) => received().includes('alive')))
+  t.strictSame(await server.ended(), { code: 0, signal: null })
+})
+
 t.test('a second signal ends it at once', { buffered: true }, async (t) => {
   const server = await startServer(t)
   const { socket } = await openConnection(t, server.url)

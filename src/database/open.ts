@@ -32,22 +32,25 @@ const QUERY_TIMEOUT = 1_000
 export async function openDatabase(options: DatabaseOptions): Promise<Database> {
   const dialect = options.url.startsWith('file:') ? 'sqlite' : 'postgres'
   const db = await openMigrated(dialect, options)
-  const probe = probes[dialect]
   return {
     db,
-    async ping() {
-      const { rows } = await probe.execute(db)
-      if (rows[0]?.read_only === 'on')
-        throw new Problem('database_unavailable', { cause: new Error('it is read-only') })
-    },
+    ping: () => ping(db, dialect),
     close: () => db.destroy(),
   }
 }
 
-// On SQLite a statement has to touch the file to notice that it can't; PostgreSQL may be there and take no writes.
-const probes = {
-  sqlite: sql<{ read_only: string }>`select count(*) as read_only from latchkey_migrations`,
-  postgres: sql<{ read_only: string }>`select current_setting('transaction_read_only') as read_only`,
+// PostgreSQL may be there and take no writes, as after a fail-over. On SQLite every transaction begins by locking the
+// file for writing.
+async function ping(db: Db, dialect: Dialect): Promise<void> {
+  await db.transaction().execute(async (tx) => {
+    if (dialect === 'sqlite') return
+    const { rows } = await sql<{ read_only: string }>`
+      select current_setting('transaction_read_only') as read_only
+    `.execute(tx)
+    if (rows[0]?.read_only === 'on') {
+      throw new Problem('database_unavailable', { cause: new Error('it is read-only') })
+    }
+  })
 }
 
 // Migrating has time, serving has not, so each gets its own connections.

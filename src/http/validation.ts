@@ -58,7 +58,7 @@ export function readJson(app: FastifyInstance): void {
   const parse = app.getDefaultJsonParser('error', 'error')
   app.removeAllContentTypeParsers()
   app.addContentTypeParser<Buffer>('application/json', { parseAs: 'buffer' }, (request, body, done) => {
-    if (body.length === 0) return done(null, undefined)
+    if (body.length === 0 || request.is404) return done(null, undefined)
     if (!isUtf8(body)) return done(new Problem('malformed_json'))
     return parse(request, body.toString('utf8'), done)
   })

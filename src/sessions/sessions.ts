@@ -46,6 +46,18 @@ export function createSessions(parts: SessionsParts) {
     return tokens
   }
 
+  /**
+   * What every route asks that goes to the database anyway: whether the session is still there. Another node, or this
+   * one before it was started again, may have ended it. From then on the guard here refuses it too.
+   *
+   * @throws Problem token_revoked
+   */
+  async function requireSession({ sid }: Pick<Claims, 'sid'>): Promise<void> {
+    if ((await store.find(sid)) !== undefined) return
+    revocations.revoke([sid])
+    throw new Problem('token_revoked')
+  }
+
   return {
     draft: issue.draft,
     refresh,
@@ -73,17 +85,7 @@ export function createSessions(parts: SessionsParts) {
       }
     },
 
-    /**
-     * What every route asks that goes to the database anyway: whether the session is still there. Another node, or this
-     * one before it was started again, may have ended it. From then on the guard here refuses it too.
-     *
-     * @throws Problem token_revoked
-     */
-    async requireSession({ sid }: Pick<Claims, 'sid'>): Promise<void> {
-      if ((await store.find(sid)) !== undefined) return
-      revocations.revoke([sid])
-      throw new Problem('token_revoked')
-    },
+    requireSession,
 
     /** The account's sessions, the last used first; at most a hundred. */
     async list(accountId: string): Promise<readonly Session[]> {
@@ -92,16 +94,19 @@ export function createSessions(parts: SessionsParts) {
 
     /**
      * Signs out: of this session, of the account's others, or of all. This node's guard refuses the ended sessions'
-     * access tokens at once.
+     * access tokens at once. Who signs out is signed out, also where the session has ended already; to sign out others
+     * takes a session that hasn't.
+     *
+     * @throws Problem token_revoked
      */
     async logOut(
       { sub, sid }: Pick<Claims, 'sub' | 'sid'>,
       scope: LogoutScope,
       client: Client,
     ): Promise<void> {
+      if (scope !== 'this') await requireSession({ sid })
       const which: Which = { this: { only: sid }, others: { except: sid }, all: 'all' as const }[scope]
       const ended = await store.end(sub, which)
-      // Its own session also where the row is gone already: who signs out is signed out.
       revocations.revoke(scope === 'others' ? ended : [...ended, sid])
       record('logout', client, { account_id: sub, session_id: sid, sessions_ended: ended.length })
     },

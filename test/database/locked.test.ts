@@ -12,6 +12,7 @@ t.test('a SQLite file that somebody else holds stops nobody who has a token', as
   t.teardown(() => other.close())
   other.exec('begin immediate')
 
+  isProblem(t, await service.send('GET', '/readyz'), 'database_unavailable')
   const begun = performance.now()
   const refreshes = people.map(async ({ refreshToken }) => {
     const body = { refresh_token: refreshToken }
@@ -37,6 +38,7 @@ t.test('a SQLite file that somebody else holds stops nobody who has a token', as
   }
 
   other.exec('rollback')
+  await poll('the service to be ready', async () => (await service.send('GET', '/readyz')).statusCode === 200)
   const body = { refresh_token: people[0]?.refreshToken }
   t.equal((await service.send('POST', '/auth/refresh', { body })).statusCode, 200)
 })

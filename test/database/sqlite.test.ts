@@ -89,7 +89,7 @@ t.test('a file that can only be read is unavailable for writing', async (t) => {
   const database = await open(t, `file:${t.testdir()}/latchkey.db`)
   await sql`pragma query_only = on`.execute(database.db)
   await t.rejects(createAccountStore(database.db).create(someAccount(), 'ada@example.com'), unavailable)
-  await database.ping()
+  await t.rejects(database.ping(), unavailable)
 })
 
 t.test('a full disk is unavailable, and what was begun on it is undone', async (t) => {

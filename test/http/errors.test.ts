@@ -61,6 +61,14 @@ t.test('HEAD answers what GET does, without the body', async (t) => {
   t.equal(refused.body, '')
 })
 
+t.test('where there is nothing, nobody reads the body', async (t) => {
+  const { app } = await createService(t)
+  for (const type of ['application/json', 'text/plain']) {
+    const request = { method: 'POST', url: '/nothing', headers: { 'content-type': type } } as const
+    isProblem(t, await app.inject({ ...request, payload: '{broken' }), 'not_found')
+  }
+})
+
 t.test('a path that is no path is 400', async (t) => {
   const { app } = await createService(t)
   for (const url of ['/%zz', '/account/sessions/%zz', '/%', '/me/%c0%af']) {

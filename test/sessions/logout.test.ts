@@ -111,6 +111,15 @@ t.test(
   },
 )
 
+t.test('a session that ended elsewhere can sign out nobody else', async (t) => {
+  for (const scope of ['others', 'all']) {
+    const { service, token, ada, areOpen } = await open(t, 'sqlite')
+    await service.database.db.deleteFrom('sessions').where('id', '=', ada.sessionId).execute()
+    isProblem(t, await service.send('POST', '/auth/logout', { token, body: { scope } }), 'token_revoked')
+    await areOpen(t, [false, true, true, true])
+  }
+})
+
 t.test('what is no log-out is refused, and ends nothing', async (t) => {
   const { service, token, areOpen } = await open(t, 'sqlite')
   const refused: readonly [body: unknown, path: string][] = [
