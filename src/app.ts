@@ -40,15 +40,15 @@ export interface AppParts {
   readonly clock: () => number
 }
 
-/** Builds the service out of its parts. It does not listen. */
-export async function createApp({
+/** Builds the service out of its parts. It is not ready yet, and does not listen. */
+export function createApp({
   config,
   database,
   keyring,
   passwords,
   logger,
   clock,
-}: AppParts): Promise<FastifyInstance> {
+}: AppParts): FastifyInstance {
   const app = Fastify({
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),

@@ -44,7 +44,7 @@ export async function serve(config: Config): Promise<void> {
     'opened the database',
   )
   const passwords = await createPasswords(config.argon2)
-  const app = await createApp({ config, database, keyring, passwords, logger, clock: Date.now })
+  const app = createApp({ config, database, keyring, passwords, logger, clock: Date.now })
 
   closeGently(app)
   await app.ready()

@@ -106,7 +106,7 @@ for (const database of databases) {
     const { accountId, accessToken } = await service.signUp('ada@example.com')
     const passwords = await createPasswords(CHEAP_ARGON2)
     const newHash = await passwords.hash('another walk in the hills')
-    const app = await createApp({
+    const app = createApp({
       ...service,
       logger: service.app.log,
       passwords: {

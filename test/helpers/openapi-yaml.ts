@@ -13,7 +13,7 @@ import { CHEAP_ARGON2, SECRET } from './service.ts'
 export async function openapiYaml(): Promise<string> {
   const config = parseConfig({ JWT_SECRET: SECRET, DATABASE_URL: 'file::memory:' })
   const database = await openDatabase({ url: config.databaseUrl, poolSize: 1, onIdleError: () => {} })
-  const app = await createApp({
+  const app = createApp({
     config,
     database,
     keyring: await createKeyring(config.secrets ?? [], config),

@@ -93,7 +93,7 @@ export async function createService(
   const config = parseConfig({ JWT_SECRET: SECRET, LOG_LEVEL: 'trace', ...options.env })
   const keyring = await createKeyring(config.secrets ?? [], config)
   const database = await createDatabase(t, options.database ?? 'sqlite')
-  const app = await createApp({
+  const app = createApp({
     config,
     database,
     keyring,

@@ -75,7 +75,7 @@ t.test('a SESSION_TTL that was shortened ends the sessions that are older', asyn
   const service = await createService(t)
   const { refreshToken } = await service.signUp()
   service.clock.advance(2 * DAY)
-  const app = await createApp({
+  const app = createApp({
     ...service,
     config: parseConfig({ JWT_SECRET: SECRET, SESSION_TTL: '1d' }),
     passwords: await createPasswords(CHEAP_ARGON2),

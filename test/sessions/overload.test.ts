@@ -15,7 +15,7 @@ t.test('whoever would wait too long for a hash hears it at once, on every route 
   const service = await createService(t)
   const { accessToken } = await service.signUp()
   const log: string[] = []
-  const app = await createApp({
+  const app = createApp({
     ...service,
     passwords: await createPasswords(SLOW_ARGON2),
     logger: pino({ level: 'trace' }, { write: (line: string) => log.push(line) }),

@@ -20,7 +20,7 @@ async function turns(count: number): Promise<void> {
 
 /** The same database under a service whose argon2 takes one pass more. */
 async function withDearerPasswords(t: Test, { config, database, keyring, clock, app }: TestService) {
-  const dearer = await createApp({
+  const dearer = createApp({
     ...{ config, database, keyring, clock, logger: app.log },
     passwords: await createPasswords({ ...CHEAP_ARGON2, passes: CHEAP_ARGON2.passes + 1 }),
   })
