@@ -6,7 +6,7 @@ import type { FastifyInstance } from 'fastify'
 import { type Logger, pino } from 'pino'
 import { createApp } from './app.ts'
 import type { Config } from './config.ts'
-import { type Database, openDatabase } from './database/open.ts'
+import { type Database, dialectOf, openDatabase } from './database/open.ts'
 import { sqlitePath } from './database/sqlite.ts'
 import { createPasswords } from './passwords/passwords.ts'
 import { Problem } from './problem.ts'
@@ -39,10 +39,7 @@ export async function serve(config: Config): Promise<void> {
   const logger = createLogger(config)
   const keyring = await createKeyring(secretsOf(config, logger), config)
   const database = await connect(config, logger)
-  logger.info(
-    { database: config.databaseUrl.startsWith('file:') ? 'SQLite' : 'PostgreSQL' },
-    'opened the database',
-  )
+  logger.info({ database: dialectOf(config.databaseUrl) }, 'opened the database')
   const passwords = await createPasswords(config.argon2)
   const app = createApp({ config, database, keyring, passwords, logger, clock: Date.now })
 
@@ -114,7 +111,7 @@ export async function connect(config: Config, logger: Logger): Promise<Database>
 
 function secretsOf(config: Config, logger: Logger): readonly Buffer[] {
   if (config.secrets !== undefined) return config.secrets
-  const folder = config.databaseUrl.startsWith('file:') ? dirname(sqlitePath(config.databaseUrl)) : 'data'
+  const folder = dialectOf(config.databaseUrl) === 'sqlite' ? dirname(sqlitePath(config.databaseUrl)) : 'data'
   const path = join(folder, 'jwt-secret')
   try {
     const { secrets, made } = keepOwnSecret(path)

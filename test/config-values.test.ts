@@ -1,16 +1,7 @@
 import { availableParallelism } from 'node:os'
 import t from 'tap'
-import { ConfigError, parseConfig } from '../src/config.ts'
-
-function faultsOf(env: Record<string, string>): readonly string[] {
-  try {
-    parseConfig(env)
-  } catch (error) {
-    if (error instanceof ConfigError) return error.faults
-    throw error
-  }
-  return []
-}
+import { parseConfig } from '../src/config.ts'
+import { faultsOf } from './helpers/faults.ts'
 
 t.test('an access token lives an hour at most, and everything at least a second', async (t) => {
   for (const name of ['ACCESS_TOKEN_TTL', 'REFRESH_TOKEN_TTL', 'SESSION_TTL']) {

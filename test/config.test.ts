@@ -1,17 +1,8 @@
 import { join } from 'node:path'
 import t from 'tap'
-import { ConfigError, parseConfig, variableNames } from '../src/config.ts'
+import { parseConfig, variableNames } from '../src/config.ts'
 import { generateSecret, parseSecrets } from '../src/tokens/secrets.ts'
-
-function faultsOf(env: Record<string, string>): readonly string[] {
-  try {
-    parseConfig(env)
-  } catch (error) {
-    if (error instanceof ConfigError) return error.faults
-    throw error
-  }
-  return []
-}
+import { faultsOf } from './helpers/faults.ts'
 
 t.test('nothing has to be set', async (t) => {
   t.match(parseConfig({}), {

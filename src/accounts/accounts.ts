@@ -51,14 +51,10 @@ export function createAccounts(parts: AccountsParts) {
     client: Client,
     act: (account: Account) => Promise<Result | undefined>,
   ): Promise<Result> {
-    try {
-      return await withPassword(passwords, password, () => requireAccount(bearer.sub), act)
-    } catch (error) {
-      if (error instanceof Problem && error.code === 'invalid_credentials') {
-        record('password_check_failed', client, { account_id: bearer.sub, session_id: bearer.sid })
-      }
-      throw error
-    }
+    const find = () => requireAccount(bearer.sub)
+    return withPassword(passwords, password, find, act, () => {
+      record('password_check_failed', client, { account_id: bearer.sub, session_id: bearer.sid })
+    })
   }
 
   return {
@@ -93,8 +89,8 @@ export function createAccounts(parts: AccountsParts) {
       client: Client,
     ): Promise<Account> {
       const change = {
-        ...(name === undefined ? {} : { name }),
-        ...(email === undefined ? {} : { email: { address: email, key: emailKey(email) } }),
+        name,
+        email: email === undefined ? undefined : { address: email, key: emailKey(email) },
       }
       const account =
         password === undefined

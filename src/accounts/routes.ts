@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { clientOf } from '../http/client.ts'
 import type { Scope } from '../http/validation.ts'
 import { tokensBody } from '../sessions/wire.ts'
-import { requireAccount } from '../tokens/guard.ts'
+import { requireOwnIds } from '../tokens/guard.ts'
 import type { Accounts } from './accounts.ts'
 import {
   AccountBody,
@@ -51,7 +51,7 @@ export async function accountRoutes(
 
   scope.register(async (guarded: Scope) => {
     guarded.addHook('onRequest', guard)
-    guarded.addHook('onRequest', requireAccount)
+    guarded.addHook('onRequest', requireOwnIds)
     guarded.addHook('onRequest', requireSession)
 
     guarded.get(

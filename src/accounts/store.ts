@@ -18,8 +18,8 @@ export interface Account {
 
 /** What may be changed of an account by itself. */
 export interface AccountChange {
-  readonly name?: string | null
-  readonly email?: { readonly address: string; readonly key: string }
+  readonly name?: string | null | undefined
+  readonly email?: { readonly address: string; readonly key: string } | undefined
 }
 
 export type AccountStore = ReturnType<typeof createAccountStore>

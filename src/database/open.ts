@@ -23,6 +23,11 @@ const MIGRATION_TIMEOUT = 60_000
 // Waits add up: with the pool's it stays under the 2 s in which a client hears that the database is gone.
 const QUERY_TIMEOUT = 1_000
 
+/** @returns which database a DATABASE_URL names */
+export function dialectOf(url: string): Dialect {
+  return url.startsWith('file:') ? 'sqlite' : 'postgres'
+}
+
 /**
  * Opens a database and brings it up to date.
  *
@@ -30,7 +35,7 @@ const QUERY_TIMEOUT = 1_000
  * @throws Problem database_unavailable if it can't be reached or opened
  */
 export async function openDatabase(options: DatabaseOptions): Promise<Database> {
-  const dialect = options.url.startsWith('file:') ? 'sqlite' : 'postgres'
+  const dialect = dialectOf(options.url)
   const db = await openMigrated(dialect, options)
   return {
     db,

@@ -16,6 +16,8 @@ import {
 import { LRUCache } from 'lru-cache'
 import { Problem } from '../problem.ts'
 
+const MEMORY = ':memory:'
+
 // Milliseconds. SQLite's own waiting stops the whole process, so it is short; the rest is waited here.
 const BUSY_TIMEOUT = 5
 const RETRY_AFTER = 5
@@ -33,11 +35,12 @@ const PREPARED_STATEMENTS = 200
 export function sqliteDialect(url: string, patience: number): Dialect {
   const retry = createRetry(patience)
   const database = () => retry(() => open(sqlitePath(url)))
+  const dialect = new SqliteDialect({ database })
   return {
     createAdapter: () => new TransactionalAdapter(),
     createDriver: () => new PatientDriver(database, retry),
-    createIntrospector: (db) => new SqliteDialect({ database }).createIntrospector(db),
-    createQueryCompiler: () => new SqliteDialect({ database }).createQueryCompiler(),
+    createIntrospector: (db) => dialect.createIntrospector(db),
+    createQueryCompiler: () => dialect.createQueryCompiler(),
   }
 }
 
@@ -48,7 +51,7 @@ export function sqlitePath(url: string): string {
 
 /** @returns whether the URL names a database that goes with its connection */
 export function isInMemory(url: string): boolean {
-  return sqlitePath(url) === ':memory:'
+  return sqlitePath(url) === MEMORY
 }
 
 // Kysely runs migrations on SQLite outside a transaction. SQLite can do better: a node that is killed while it
@@ -113,7 +116,7 @@ class PatientDriver extends SqliteDriver {
 
 function open(path: string): SqliteDatabase {
   return guarded(() => {
-    if (path !== ':memory:') makePrivate(path)
+    if (path !== MEMORY) makePrivate(path)
     const database = new DatabaseSync(path, { timeout: BUSY_TIMEOUT, enableForeignKeyConstraints: true })
     try {
       database.exec('pragma journal_mode = wal; pragma synchronous = full')

@@ -16,7 +16,11 @@ export function handleError(error: unknown, request: FastifyRequest, reply: Fast
   }
   // A path that is no path reaches no hook: what every answer carries is set here too.
   const headers = { ...problem.headers, 'x-request-id': request.id, 'cache-control': 'no-store' }
-  return reply.code(problem.kind.status).headers(headers).type(CONTENT_TYPE).send(bodyOf(problem, request.id))
+  return reply
+    .code(problem.kind.status)
+    .headers(headers)
+    .type(CONTENT_TYPE)
+    .send(problemBody(problem, request.id))
 }
 
 /**
@@ -31,7 +35,7 @@ export function handleClientError(error: ConnectionError, socket: Socket): void 
   const problem = new Problem(parserProblems[error.code] ?? 'invalid_request')
   const { status } = problem.kind
   const requestId = randomUUID()
-  const body = JSON.stringify(bodyOf(problem, requestId))
+  const body = JSON.stringify(problemBody(problem, requestId))
   socket.end(
     [
       `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
@@ -68,7 +72,8 @@ function toProblem(error: unknown): Problem {
   })
 }
 
-function bodyOf({ code, kind, message, errors }: Problem, requestId: string): ProblemBody {
+/** A problem as it goes over the wire. */
+export function problemBody({ code, kind, message, errors }: Problem, requestId: string): ProblemBody {
   return {
     type: `urn:latchkey:problem:${code}`,
     title: kind.title,

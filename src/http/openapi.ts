@@ -1,7 +1,8 @@
 import type { FastifyInstance, RouteOptions } from 'fastify'
 import type { z } from 'zod'
 import { createDocument, type ZodOpenApiPathsObject, type ZodOpenApiResponsesObject } from 'zod-openapi'
-import { type ProblemCode, problemKinds } from '../problem.ts'
+import { Problem, type ProblemCode, problemKinds } from '../problem.ts'
+import { problemBody } from './errors.ts'
 import { ProblemBody } from './schemas.ts'
 import type { Scope } from './validation.ts'
 
@@ -201,9 +202,5 @@ function failures(codes: readonly ProblemCode[]): ZodOpenApiResponsesObject {
 }
 
 function example(code: ProblemCode) {
-  const { status, title } = problemKinds[code]
-  const type = `urn:latchkey:problem:${code}`
-  return {
-    value: { type, title, status, detail: title, code, request_id: '0d6f8a52-1f0c-4a39-9d0e-7f2b9a4c1e55' },
-  }
+  return { value: problemBody(new Problem(code), '0d6f8a52-1f0c-4a39-9d0e-7f2b9a4c1e55') }
 }

@@ -10,6 +10,7 @@ const ATTEMPTS = 3
  *
  * @param find reads the account, or undefined where there is none
  * @param act does the work, on the condition that the account still has that hash
+ * @param onRefused is told that the password wasn't proved, and of which account if there is one
  * @returns what `act` returns
  * @throws Problem invalid_credentials, after the same work whether or not there is an account; overloaded
  */
@@ -18,13 +19,16 @@ export async function withPassword<Account extends { readonly passwordHash: stri
   password: string,
   find: () => Promise<Account | undefined>,
   act: (account: Account) => Promise<Result | undefined>,
+  onRefused: (account: Account | undefined) => void,
 ): Promise<Result> {
+  let account: Account | undefined
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    const account = await find()
+    account = await find()
     const matches = await passwords.verify(account?.passwordHash, password)
     if (account === undefined || !matches) break
     const result = await act(account)
     if (result !== undefined) return result
   }
+  onRefused(account)
   throw new Problem('invalid_credentials')
 }

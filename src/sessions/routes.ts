@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { emailKey } from '../email.ts'
 import { clientOf } from '../http/client.ts'
 import type { Scope } from '../http/validation.ts'
-import { requireAccount } from '../tokens/guard.ts'
+import { requireOwnIds } from '../tokens/guard.ts'
 import {
   ClaimsBody,
   LoginRequest,
@@ -90,71 +90,74 @@ export async function sessionRoutes(
         reply.send(request.user as unknown as z.input<typeof ClaimsBody>)
       },
     )
+  })
 
-    guarded.register(async (own: Scope) => {
-      own.addHook('onRequest', requireAccount)
+  scope.register(async (own: Scope) => {
+    own.addHook('onRequest', guard)
+    own.addHook('onRequest', requireOwnIds)
 
-      own.post(
-        '/auth/logout',
-        {
-          schema: {
-            operationId: 'logOut',
-            summary: 'End this session, the others, or all',
-            tags: ['auth'],
-            guarded: true,
-            body: LogoutRequest.nullish(),
-            response: { 204: z.undefined() },
-            success: 'Signed out; the access tokens are refused from now on.',
-            problems: ['database_unavailable'],
-          },
+    own.post(
+      '/auth/logout',
+      {
+        schema: {
+          operationId: 'logOut',
+          summary: 'End this session, the others, or all',
+          tags: ['auth'],
+          guarded: true,
+          body: LogoutRequest.nullish(),
+          response: { 204: z.undefined() },
+          success: 'Signed out; the access tokens are refused from now on.',
+          problems: ['database_unavailable'],
         },
-        async (request, reply) => {
-          await sessions.logOut(request.user, request.body?.scope ?? 'this', clientOf(request))
-          return reply.code(204).send()
+      },
+      async (request, reply) => {
+        await sessions.logOut(request.user, request.body?.scope ?? 'this', clientOf(request))
+        return reply.code(204).send()
+      },
+    )
+  })
+
+  scope.register(async (live: Scope) => {
+    live.addHook('onRequest', guard)
+    live.addHook('onRequest', requireOwnIds)
+    live.addHook('onRequest', requireSession)
+
+    live.get(
+      '/account/sessions',
+      {
+        schema: {
+          operationId: 'listSessions',
+          summary: 'Where you are signed in',
+          tags: ['account'],
+          guarded: true,
+          response: { 200: SessionListBody },
+          success: 'The last used first; at most a hundred.',
+          problems: ['database_unavailable'],
         },
-      )
+      },
+      async ({ user }) => ({
+        sessions: (await sessions.list(user.sub)).map((session) => sessionBody(session, user)),
+      }),
+    )
 
-      own.register(async (live: Scope) => {
-        live.addHook('onRequest', requireSession)
-
-        live.get(
-          '/account/sessions',
-          {
-            schema: {
-              operationId: 'listSessions',
-              summary: 'Where you are signed in',
-              tags: ['account'],
-              guarded: true,
-              response: { 200: SessionListBody },
-              success: 'The last used first; at most a hundred.',
-              problems: ['database_unavailable'],
-            },
-          },
-          async ({ user }) => ({
-            sessions: (await sessions.list(user.sub)).map((session) => sessionBody(session, user)),
-          }),
-        )
-
-        live.delete(
-          '/account/sessions/:id',
-          {
-            schema: {
-              operationId: 'endSession',
-              summary: 'End one of your sessions',
-              tags: ['account'],
-              guarded: true,
-              params: SessionParams,
-              response: { 204: z.undefined() },
-              success: 'It has ended.',
-              problems: ['not_found', 'database_unavailable'],
-            },
-          },
-          async (request, reply) => {
-            await sessions.end(request.user.sub, request.params.id, clientOf(request))
-            return reply.code(204).send()
-          },
-        )
-      })
-    })
+    live.delete(
+      '/account/sessions/:id',
+      {
+        schema: {
+          operationId: 'endSession',
+          summary: 'End one of your sessions',
+          tags: ['account'],
+          guarded: true,
+          params: SessionParams,
+          response: { 204: z.undefined() },
+          success: 'It has ended.',
+          problems: ['not_found', 'database_unavailable'],
+        },
+      },
+      async (request, reply) => {
+        await sessions.end(request.user.sub, request.params.id, clientOf(request))
+        return reply.code(204).send()
+      },
+    )
   })
 }

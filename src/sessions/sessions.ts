@@ -53,7 +53,7 @@ export function createSessions(parts: SessionsParts) {
    * @throws Problem token_revoked
    */
   async function requireSession({ sid }: Pick<Claims, 'sid'>): Promise<void> {
-    if ((await store.find(sid)) !== undefined) return
+    if (await store.exists(sid)) return
     revocations.revoke([sid])
     throw new Problem('token_revoked')
   }
@@ -69,20 +69,14 @@ export function createSessions(parts: SessionsParts) {
      * @throws Problem invalid_credentials, in the same time for known and unknown addresses; account_disabled; overloaded
      */
     async logIn(emailKey: string, password: string, client: Client): Promise<Tokens> {
-      let accountId: string | undefined
-      const find = async () => {
-        const account = await store.findCredentials(emailKey)
-        accountId = account?.id
-        return account
-      }
-      try {
-        return await withPassword(passwords, password, find, (account) => openFor(account, password, client))
-      } catch (error) {
-        if (error instanceof Problem && error.code === 'invalid_credentials') {
-          record('login_failed', client, { ...(accountId && { account_id: accountId }), reason: error.code })
-        }
-        throw error
-      }
+      const find = () => store.findCredentials(emailKey)
+      const open = (account: Credentials) => openFor(account, password, client)
+      return withPassword(passwords, password, find, open, (account) => {
+        record('login_failed', client, {
+          ...(account && { account_id: account.id }),
+          reason: 'invalid_credentials',
+        })
+      })
     },
 
     requireSession,

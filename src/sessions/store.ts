@@ -59,6 +59,11 @@ export function createSessionStore(db: Db) {
       })
     },
 
+    async exists(id: string): Promise<boolean> {
+      const row = await db.selectFrom('sessions').select('id').where('id', '=', id).executeTakeFirst()
+      return row !== undefined
+    },
+
     async find(id: string): Promise<OpenSession | undefined> {
       const row = await db
         .selectFrom('sessions')

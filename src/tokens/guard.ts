@@ -40,7 +40,7 @@ export function createGuard(verify: Verify): onRequestHookHandler {
  *
  * @throws Problem token_invalid
  */
-export const requireAccount: onRequestHookHandler = (request, _reply, done) => {
+export const requireOwnIds: onRequestHookHandler = (request, _reply, done) => {
   attempt(done, () => {
     if (!UUID.test(request.user.sub) || !UUID.test(request.user.sid)) {
       throw new Problem('token_invalid', {

@@ -38,14 +38,10 @@ export function createVerifier(parts: VerifierParts): Verify {
 
   return (token) => {
     const now = clock() / 1_000
-    let claims = remembered.get(token)
-    if (claims === undefined) {
-      claims = verifyAfresh(token, parts)
-      checkTimes(claims, now)
-      remembered.set(token, claims)
-    } else {
-      checkTimes(claims, now)
-    }
+    const known = remembered.get(token)
+    const claims = known ?? verifyAfresh(token, parts)
+    checkTimes(claims, now)
+    if (known === undefined) remembered.set(token, claims)
     if (revocations.isRevoked(claims.sid)) throw new Problem('token_revoked')
     return claims
   }

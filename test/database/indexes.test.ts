@@ -34,6 +34,7 @@ async function sendAll(db: Db): Promise<void> {
   await sessions.findCredentials(key)
   await sessions.open(someSession(account.id), account.passwordHash, account.passwordHash)
   await sessions.find(session.id)
+  await sessions.exists(session.id)
   await sessions.rotate(session.id, session.secret_hash, { rotated_at: NOON })
   await sessions.list(account.id, NOON, 100)
   await sessions.end(account.id, { only: crypto.randomUUID() })

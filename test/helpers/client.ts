@@ -1,5 +1,6 @@
-import { connect, createServer, type Socket } from 'node:net'
+import { once } from 'node:events'
 import type { Test } from 'tap'
+import { connectPort, type RawConnection } from './raw-http.ts'
 import { PASSWORD } from './service.ts'
 
 /** What a client asks of a server that is a process of its own. */
@@ -35,36 +36,13 @@ export async function logIn(url: string, email: string): Promise<string> {
   return String(json.access_token)
 }
 
-/** A connection of one's own, to send what no HTTP client would. */
-export interface RawConnection {
-  readonly socket: Socket
-  /** All that came back. */
-  received(): string
-}
-
-/** @throws an Error whose code is ECONNREFUSED where nobody listens */
+/**
+ * A connection to a server that is a process of its own.
+ *
+ * @throws an Error whose code is ECONNREFUSED where nobody listens
+ */
 export async function openConnection(t: Test, url: string): Promise<RawConnection> {
-  const { hostname, port } = new URL(url)
-  const socket = connect(Number(port), hostname)
-  t.teardown(() => socket.destroy())
-  let received = ''
-  socket.on('data', (chunk) => {
-    received += chunk
-  })
-  await new Promise<void>((connected, failed) => {
-    socket.once('connect', connected)
-    socket.once('error', failed)
-  })
-  // The server may cut it; the test sees that by what was received.
-  socket.on('error', () => {})
-  return { socket, received: () => received }
-}
-
-/** A port that nobody listens on just now. */
-export async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening))
-  const { port } = Object(server.address())
-  await new Promise((closed) => server.close(closed))
-  return port
+  const connection = connectPort(t, Number(new URL(url).port))
+  await once(connection.socket, 'connect')
+  return connection
 }

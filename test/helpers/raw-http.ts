@@ -15,7 +15,11 @@ export interface RawConnection {
 
 /** Connects to an app that listens. The connection is cut when the test ends. */
 export function connectRaw(t: Test, app: FastifyInstance): RawConnection {
-  const { port } = app.server.address() as AddressInfo
+  return connectPort(t, (app.server.address() as AddressInfo).port)
+}
+
+/** Connects to whoever listens on a port of this machine. The connection is cut when the test ends. */
+export function connectPort(t: Test, port: number): RawConnection {
   const socket = connect(port, '127.0.0.1')
   t.teardown(() => socket.destroy())
   let received = ''

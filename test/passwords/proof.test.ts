@@ -7,6 +7,8 @@ const passwords = await createPasswords(CHEAP_ARGON2)
 const [RIGHT, NEWER] = ['a long walk by the river', 'a short ride over the hill']
 const account = { id: 'ada', passwordHash: await passwords.hash(RIGHT) }
 
+const unexpected = () => t.fail('it was refused')
+
 t.test('with the right password it is done, once', async (t) => {
   let done = 0
   const result = await withPassword(
@@ -17,24 +19,29 @@ t.test('with the right password it is done, once', async (t) => {
       done++
       return `done for ${id}`
     },
+    unexpected,
   )
   t.equal(result, 'done for ada')
   t.equal(done, 1)
 })
 
 t.test('with a wrong password, or none to have it, nothing is done', async (t) => {
+  const refused: unknown[] = []
+  const onRefused = (account: unknown) => refused.push(account)
   for (const found of [account, undefined]) {
     const act = async () => t.fail('it was done')
     const find = async () => found
-    await t.rejects(withPassword(passwords, NEWER, find, act), { code: 'invalid_credentials' })
+    await t.rejects(withPassword(passwords, NEWER, find, act, onRefused), { code: 'invalid_credentials' })
   }
   const none = withPassword(
     passwords,
     RIGHT,
     async () => undefined,
     async () => t.fail('it was done'),
+    onRefused,
   )
   await t.rejects(none, { code: 'invalid_credentials' })
+  t.strictSame(refused, [account, undefined, undefined], 'and it is told of whom')
 })
 
 t.test('a result that is false or empty is one', async (t) => {
@@ -45,6 +52,7 @@ t.test('a result that is false or empty is one', async (t) => {
         RIGHT,
         async () => account,
         async () => value,
+        unexpected,
       ),
       value,
     )
@@ -63,6 +71,7 @@ t.test('where the account changed meanwhile, everything is looked at again', asy
       seen.push(passwordHash)
       return passwordHash === rehashed.passwordHash ? 'done' : undefined
     },
+    unexpected,
   )
   t.equal(result, 'done')
   t.strictSame(seen, [account.passwordHash, rehashed.passwordHash])
@@ -71,6 +80,7 @@ t.test('where the account changed meanwhile, everything is looked at again', asy
 t.test('where the password itself was changed meanwhile, the old one no longer does', async (t) => {
   const states = [account, { ...account, passwordHash: await passwords.hash(NEWER) }]
   let asked = 0
+  let refusals = 0
   const outcome = withPassword(
     passwords,
     RIGHT,
@@ -79,22 +89,32 @@ t.test('where the password itself was changed meanwhile, the old one no longer d
       asked++
       return undefined
     },
+    () => refusals++,
   )
   await t.rejects(outcome, { code: 'invalid_credentials' })
   t.equal(asked, 1)
+  t.equal(refusals, 1)
 })
 
 t.test('an account that never stands still is given up after three times', async (t) => {
   let asked = 0
+  let refusals = 0
   const act = async () => {
     asked++
     return undefined
   }
   await t.rejects(
-    withPassword(passwords, RIGHT, async () => account, act),
+    withPassword(
+      passwords,
+      RIGHT,
+      async () => account,
+      act,
+      () => refusals++,
+    ),
     { code: 'invalid_credentials' },
   )
   t.equal(asked, 3)
+  t.equal(refusals, 1)
 })
 
 t.test('what goes wrong in the doing is told as it is', async (t) => {
@@ -102,7 +122,7 @@ t.test('what goes wrong in the doing is told as it is', async (t) => {
     throw new Error('the database is gone')
   }
   await t.rejects(
-    withPassword(passwords, RIGHT, async () => account, act),
+    withPassword(passwords, RIGHT, async () => account, act, unexpected),
     { message: 'the database is gone' },
   )
 })
