@@ -8,8 +8,12 @@ import { createAccounts } from './accounts/accounts.ts'
 import { createRegistration } from './accounts/registration.ts'
 import { accountRoutes } from './accounts/routes.ts'
 import { createAccountStore } from './accounts/store.ts'
+import { createAdmin } from './admin/admin.ts'
+import { adminRoutes } from './admin/routes.ts'
+import { createAdminStore } from './admin/store.ts'
 import type { Config } from './config.ts'
 import type { Database } from './database/open.ts'
+import { sweepRegularly } from './database/sweeper.ts'
 import { logEvents } from './events.ts'
 import { handleClientError, handleError } from './http/errors.ts'
 import { healthRoutes } from './http/health.ts'
@@ -19,10 +23,13 @@ import { logRequests, markReplies, requestId } from './http/requests.ts'
 import { readJson, type Scope, useZod } from './http/validation.ts'
 import type { Passwords } from './passwords/passwords.ts'
 import { createPolicy } from './passwords/policy.ts'
+import { createFeed } from './revocations/feed.ts'
+import { createFollower, pollEvery } from './revocations/follower.ts'
+import { revocationRoutes } from './revocations/routes.ts'
+import { createRevocationStore } from './revocations/store.ts'
 import { sessionRoutes } from './sessions/routes.ts'
 import { createSessions } from './sessions/sessions.ts'
 import { createSessionStore } from './sessions/store.ts'
-import { sweepRegularly } from './sessions/sweeper.ts'
 import { createGuard } from './tokens/guard.ts'
 import type { Keyring } from './tokens/keyring.ts'
 import { createMint } from './tokens/mint.ts'
@@ -70,14 +77,31 @@ export function createApp({
 
   // The way of a token, from memory alone.
   const revocations = createRevocations(clock)
-  const guard = createGuard(createVerifier({ keyring, revocations, clock, ...config }))
+  const verify = createVerifier({ keyring, revocations, clock, ...config })
+  const guard = createGuard(verify)
   app.decorateRequest('user')
+
+  // What brings other nodes' revocations into that memory: before the first request, and from then on.
+  const revocationStore = createRevocationStore(database.db)
+  const follower = createFollower({
+    store: revocationStore,
+    revocations,
+    onRevocations: database.onRevocations,
+    interval: pollEvery[database.dialect],
+    log: logger,
+  })
+  app.addHook('onReady', () => follower.start())
+  app.addHook('onClose', () => follower.stop())
 
   // The rules, and what they stand on.
   const record = logEvents(logger)
+  const feed = createFeed({ store: revocationStore, follower, revocations })
+  const sessionStore = createSessionStore(database.db)
   const sessions = createSessions({
-    store: createSessionStore(database.db),
+    store: sessionStore,
     mint: createMint(keyring, config, config.accessTokenTtl),
+    roles: config.roles,
+    audiences: [config.audience, ...config.otherAudiences],
     idleTtl: config.refreshTokenTtl,
     sessionTtl: config.sessionTtl,
     ...{ passwords, revocations, record, clock },
@@ -95,21 +119,33 @@ export function createApp({
     record,
     clock,
   })
+  const admin = createAdmin({
+    store: createAdminStore(database.db),
+    accounts: store,
+    sessions: sessionStore,
+    roles: config.roles,
+    ...{ revocations, record, clock },
+  })
 
   const requireSession: onRequestAsyncHookHandler = async ({ user }) => sessions.requireSession(user)
 
+  // On the way out streams end, and the guard goes on hearing of revocations to the last request.
   let draining = false
   app.addHook('preClose', async () => {
     draining = true
+    follower.dismiss()
   })
-  const stopSweeping = sweepRegularly(sessions, logger)
+  const sweeps = { 'expired sessions': sessionStore.sweep, 'expired revocations': revocationStore.sweep }
+  const stopSweeping = sweepRegularly(sweeps, clock, logger)
   app.addHook('onClose', stopSweeping)
 
   // The list of what exists.
   app.register(async (scope: Scope) => {
-    await healthRoutes(scope, { database, isDraining: () => draining })
+    await healthRoutes(scope, { database, keyring, revocations, ...config, isDraining: () => draining })
     await sessionRoutes(scope, { sessions, guard, requireSession })
     await accountRoutes(scope, { accounts, guard, requireSession })
+    await adminRoutes(scope, { admin, guard, requireSession })
+    await revocationRoutes(scope, { feed, guard, verify })
     openApiRoute(scope, document)
   })
 

@@ -6,26 +6,33 @@ import { sqlitePath } from './database/sqlite.ts'
 import { formatDuration, parseDuration } from './duration.ts'
 import { LONGEST_PASSWORD } from './passwords/policy.ts'
 import { LONGEST_TOKEN_TTL } from './tokens/claims.ts'
-import { parseSecrets, type SecretFault } from './tokens/secrets.ts'
+import { builtInRoles, parseRoles, type Roles } from './tokens/roles.ts'
+import { parseSecrets } from './tokens/secrets.ts'
 
 const DAY = 86_400
+
+// In bytes, as they stand in a token: with quotes around them.
+const LONGEST_ISSUER = 256
+const LONGEST_AUDIENCE = 128
 
 /** Everything that can be set, by the variable's name. A default is written as a user would write it. */
 const Environment = z.object({
   // A word that nobody knows could be a slip for production.
   NODE_ENV: oneOf('development', 'test', 'production').default('development'),
-  JWT_SECRET: z.string().transform(secrets).optional(),
-  JWT_ISSUER: z
-    .string()
-    .regex(/^\P{C}+$/u, 'has a control character')
-    .default('http://localhost:3000'),
-  JWT_AUDIENCE: z
-    .string()
-    .regex(/^\P{C}+$/u, 'has a control character')
-    .default('latchkey'),
+  JWT_SECRET: z.string().transform(parsedBy(parseSecrets)).optional(),
+  JWT_ISSUER: party(LONGEST_ISSUER).default('http://localhost:3000'),
+  JWT_AUDIENCE: party(LONGEST_AUDIENCE).default('latchkey'),
+  JWT_OTHER_AUDIENCES: z.string().transform(audiences).prefault('none'),
+  ROLES: z.string().transform(parsedBy(parseRoles)).optional(),
   ACCESS_TOKEN_TTL: duration(LONGEST_TOKEN_TTL).prefault('10m'),
   REFRESH_TOKEN_TTL: duration(365 * DAY).prefault('7d'),
   SESSION_TTL: duration(365 * DAY).prefault('30d'),
+  REVOCATION_MAX_STALENESS: z
+    .union(
+      [z.literal('none'), duration(DAY)],
+      'must be none, or a duration such as 30s, 10m or 7d, at most 1d',
+    )
+    .prefault('none'),
   DATABASE_URL: z
     .string()
     .refine(isDatabaseUrl, 'must be file: and a path, or a postgres:// URL')
@@ -55,8 +62,15 @@ export interface Config {
   readonly production: boolean
   /** The first signs, all verify; undefined where the service may make its own. */
   readonly secrets: readonly Buffer[] | undefined
+  /** The file that they came from, if they came from one. */
+  readonly secretsFile: string | undefined
   readonly issuer: string
   readonly audience: string
+  /** Audiences beside our own, for which tokens can be asked. */
+  readonly otherAudiences: readonly string[]
+  readonly roles: Roles
+  /** How long the guard goes on without hearing of revocations; undefined is without an end. */
+  readonly maxStaleness: number | undefined
   readonly accessTokenTtl: number
   readonly refreshTokenTtl: number
   readonly sessionTtl: number
@@ -88,6 +102,11 @@ export class ConfigError extends Error {
   }
 }
 
+export interface ConfigOptions {
+  /** Whether JWT_SECRET is required in production; true unless it is given. */
+  readonly needsSecret?: boolean
+}
+
 /**
  * Reads the configuration. Each NAME but UV_THREADPOOL_SIZE may be given as NAME_FILE, a path whose content is the
  * value; a variable that is empty is not set.
@@ -95,7 +114,10 @@ export class ConfigError extends Error {
  * @param env the process's environment
  * @throws ConfigError with every fault at once
  */
-export function parseConfig(env: Readonly<Record<string, string | undefined>>): Config {
+export function parseConfig(
+  env: Readonly<Record<string, string | undefined>>,
+  { needsSecret = true }: ConfigOptions = {},
+): Config {
   const faults: string[] = []
   const given = Object.fromEntries(
     variableNames.map((name) => [name, givenValue(name, env, (fault) => faults.push(fault))]),
@@ -107,6 +129,7 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
   const production = given.NODE_ENV === 'production'
   if (
     production &&
+    needsSecret &&
     given.JWT_SECRET === undefined &&
     !faults.some((fault) => fault.startsWith('JWT_SECRET'))
   ) {
@@ -118,8 +141,12 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
   return Object.freeze({
     production,
     secrets: values.JWT_SECRET,
+    secretsFile: env.JWT_SECRET_FILE || undefined,
     issuer: values.JWT_ISSUER,
     audience: values.JWT_AUDIENCE,
+    otherAudiences: values.JWT_OTHER_AUDIENCES.filter((name) => name !== values.JWT_AUDIENCE),
+    roles: values.ROLES ?? builtInRoles,
+    maxStaleness: values.REVOCATION_MAX_STALENESS === 'none' ? undefined : values.REVOCATION_MAX_STALENESS,
     accessTokenTtl: values.ACCESS_TOKEN_TTL,
     refreshTokenTtl: values.REFRESH_TOKEN_TTL,
     sessionTtl: values.SESSION_TTL,
@@ -180,13 +207,35 @@ function integer(least: number, most: number) {
   })
 }
 
-function secrets(text: string, context: z.RefinementCtx): readonly Buffer[] {
-  try {
-    return parseSecrets(text)
-  } catch (error) {
-    context.addIssue((error as SecretFault).message)
-    return z.NEVER
+function parsedBy<Value>(parse: (text: string) => Value) {
+  return (text: string, context: z.RefinementCtx): Value => {
+    try {
+      return parse(text)
+    } catch (error) {
+      context.addIssue((error as Error).message)
+      return z.NEVER
+    }
   }
+}
+
+// Who makes tokens, or whom they are for.
+function party(longest: number) {
+  return z
+    .string()
+    .regex(/^\P{C}+$/u, 'has a control character')
+    .refine(
+      (name) => Buffer.byteLength(JSON.stringify(name)) <= longest,
+      `is longer than ${longest - 2} bytes`,
+    )
+}
+
+function audiences(text: string, context: z.RefinementCtx): readonly string[] {
+  if (text === 'none') return []
+  const names = text.split(',').map((name) => name.trim())
+  const schema = party(LONGEST_AUDIENCE)
+  if (names.every((name) => schema.safeParse(name).success)) return [...new Set(names)]
+  context.addIssue(`must be none, or audiences of at most ${LONGEST_AUDIENCE - 2} bytes separated by commas`)
+  return z.NEVER
 }
 
 // Exact networks only: to believe any proxy, or a number of them, is to believe whoever can reach the port.

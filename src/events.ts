@@ -12,6 +12,19 @@ export type SecurityEvent =
   | 'password_changed'
   | 'email_changed'
   | 'account_deleted'
+  | OperatorEvent
+
+/** What operators do. */
+export type OperatorEvent =
+  | 'accounts_listed'
+  | 'account_read'
+  | 'account_created'
+  | 'account_disabled'
+  | 'account_enabled'
+  | 'account_roles_changed'
+  | 'account_renamed'
+  | 'account_signed_out'
+  | 'credential_created'
 
 /** From where a request came, as far as events and sessions keep it. */
 export interface Client {
@@ -27,10 +40,22 @@ export interface EventFields {
   /** How many sessions ended with it. */
   readonly sessions_ended?: number
   readonly reason?: string
+  /** The account of the operator who did it, or COMMAND_LINE. */
+  readonly actor?: string
+  /** The account that the operator did it to. */
+  readonly subject?: string
+  readonly roles_before?: readonly string[]
+  readonly roles_after?: readonly string[]
+  readonly scopes?: readonly string[]
+  /** How many accounts an operator was shown. */
+  readonly accounts?: number
 }
 
-/** Records a named security event. Nothing in its fields is ever a secret. */
-export type RecordEvent = (name: SecurityEvent, client: Client, fields: EventFields) => void
+/** The actor of what is done on the command line: whoever has the database. */
+export const COMMAND_LINE = 'cli'
+
+/** Records a named security event. Nothing in its fields is ever a secret. There is no client on the command line. */
+export type RecordEvent = (name: SecurityEvent, client: Client | undefined, fields: EventFields) => void
 
 /**
  * Writes security events to the log, whatever LOG_LEVEL says: who wants fewer lines still wants these.
@@ -40,6 +65,7 @@ export type RecordEvent = (name: SecurityEvent, client: Client, fields: EventFie
 export function logEvents(logger: FastifyBaseLogger): RecordEvent {
   const log = logger.child({}, { level: 'info' })
   return (name, client, fields) => {
-    log.info({ event: name, ip: client.ip, request_id: client.requestId, ...fields }, name)
+    const from = client && { ip: client.ip, request_id: client.requestId }
+    log.info({ event: name, ...from, ...fields }, name)
   }
 }

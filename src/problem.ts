@@ -22,6 +22,11 @@ export const problemKinds = {
   token_invalid: { status: 401, title: 'The access token is not valid.', challenge: 'invalid_token' },
   token_expired: { status: 401, title: 'The access token has expired.', challenge: 'invalid_token' },
   token_revoked: { status: 401, title: 'The session has ended.', challenge: 'invalid_token' },
+  token_stale: {
+    status: 401,
+    title: 'The account has other roles by now: refresh.',
+    challenge: 'invalid_token',
+  },
   refresh_token_invalid: {
     status: 401,
     title: 'The refresh token is not valid.',
@@ -39,6 +44,8 @@ export const problemKinds = {
   method_not_allowed: { status: 405, title: 'The method is not allowed here.' },
   request_timeout: { status: 408, title: 'The request did not arrive in time.' },
   email_taken: { status: 409, title: 'The address has an account.' },
+  last_admin: { status: 409, title: 'It is the last admin that can sign in.' },
+  cursor_gone: { status: 410, title: 'From there on nothing can be told: start again without a cursor.' },
   payload_too_large: { status: 413, title: 'The body is too large.' },
   unsupported_media_type: { status: 415, title: 'The body must be application/json.' },
   password_too_weak: { status: 422, title: 'The password is too weak.' },
@@ -46,6 +53,11 @@ export const problemKinds = {
   internal_error: { status: 500, title: 'Something went wrong here.' },
   overloaded: { status: 503, title: 'Too much to do right now.', retryAfter: 1 },
   database_unavailable: { status: 503, title: 'The database does not answer.', retryAfter: 2 },
+  revocations_stale: {
+    status: 503,
+    title: 'This node has not heard of revocations for too long.',
+    retryAfter: 1,
+  },
   shutting_down: { status: 503, title: 'This node is shutting down.', retryAfter: 1 },
 } as const satisfies Record<string, ProblemKind>
 
@@ -101,5 +113,29 @@ export class Problem extends Error {
     if (challenge === 'bare') return 'Bearer realm="latchkey"'
     const scope = this.#options.scope === undefined ? '' : `, scope="${this.#options.scope}"`
     return `Bearer realm="latchkey", error="${challenge}", error_description="${this.message}"${scope}`
+  }
+}
+
+/** The body of every answer that is no success: RFC 9457. */
+export interface ProblemDetails {
+  readonly type: string
+  readonly title: string
+  readonly status: number
+  readonly detail: string
+  readonly code: ProblemCode
+  readonly request_id: string
+  readonly errors?: FieldError[]
+}
+
+/** A problem as it goes over the wire. */
+export function problemBody({ code, kind, message, errors }: Problem, requestId: string): ProblemDetails {
+  return {
+    type: `urn:latchkey:problem:${code}`,
+    title: kind.title,
+    status: kind.status,
+    detail: message,
+    code,
+    request_id: requestId,
+    ...(errors && { errors: [...errors] }),
   }
 }

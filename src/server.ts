@@ -10,8 +10,10 @@ import { type Database, dialectOf, openDatabase } from './database/open.ts'
 import { sqlitePath } from './database/sqlite.ts'
 import { createPasswords } from './passwords/passwords.ts'
 import { Problem } from './problem.ts'
-import { createKeyring } from './tokens/keyring.ts'
+import { LEEWAY } from './tokens/claims.ts'
+import { createKeyring, type Keyring } from './tokens/keyring.ts'
 import { keepOwnSecret } from './tokens/own-secret.ts'
+import { followSecretFile } from './tokens/secret-reload.ts'
 
 // Together the process is gone within 10 s of a signal.
 const CUT_AFTER = 8_000
@@ -31,13 +33,16 @@ export class StartError extends Error {
 /**
  * Runs the service until a signal ends it. It listens once everything it needs is there.
  *
- * SIGTERM or SIGINT stops listening, finishes what was accepted and exits with 0; a second signal exits at once.
+ * SIGTERM or SIGINT stops listening, finishes what was accepted and exits with 0; a second signal exits at once. SIGHUP
+ * reads the secrets again, as a change of their file does.
  *
  * @throws StartError if it can't start
  */
 export async function serve(config: Config): Promise<void> {
   const logger = createLogger(config)
-  const keyring = await createKeyring(secretsOf(config, logger), config)
+  const { secrets, path } = secretsOf(config, logger)
+  const keyring = await createKeyring(secrets, config)
+  reloadSecrets(path, keyring, config, logger)
   const database = await connect(config, logger)
   logger.info({ database: dialectOf(config.databaseUrl) }, 'opened the database')
   const passwords = await createPasswords(config.argon2)
@@ -47,7 +52,8 @@ export async function serve(config: Config): Promise<void> {
   await app.ready()
 
   // Before anybody can know that it listens: a signal that comes right then is heard.
-  const { uninstall } = closeWithGrace({ delay: GIVE_UP_AFTER, logger }, async ({ signal, err }) => {
+  const options = { delay: GIVE_UP_AFTER, logger, skip: ['SIGHUP' as const] }
+  const { uninstall } = closeWithGrace(options, async ({ signal, err }) => {
     if (err !== undefined) logger.fatal({ err }, 'an error nobody caught')
     else logger.info({ signal }, 'draining')
     // A client that is too slow by now won't be waited for.
@@ -109,8 +115,14 @@ export async function connect(config: Config, logger: Logger): Promise<Database>
   }
 }
 
-function secretsOf(config: Config, logger: Logger): readonly Buffer[] {
-  if (config.secrets !== undefined) return config.secrets
+interface Secrets {
+  readonly secrets: readonly Buffer[]
+  /** The file they came from; undefined where they stand in the environment. */
+  readonly path: string | undefined
+}
+
+function secretsOf(config: Config, logger: Logger): Secrets {
+  if (config.secrets !== undefined) return { secrets: config.secrets, path: config.secretsFile }
   const folder = dialectOf(config.databaseUrl) === 'sqlite' ? dirname(sqlitePath(config.databaseUrl)) : 'data'
   const path = join(folder, 'jwt-secret')
   try {
@@ -121,12 +133,25 @@ function secretsOf(config: Config, logger: Logger): readonly Buffer[] {
         ? 'JWT_SECRET is not set: made a secret and kept it'
         : 'JWT_SECRET is not set: took the kept secret',
     )
-    return secrets
+    return { secrets, path }
   } catch (error) {
     throw new StartError(
       `JWT_SECRET is not set, and no secret can be kept in ${path} (${codeOf(error) ?? (error as Error).message})`,
     )
   }
+}
+
+// Nothing of it keeps the process from ending, should the start fail.
+function reloadSecrets(path: string | undefined, keyring: Keyring, config: Config, logger: Logger): void {
+  if (path === undefined) {
+    const reason = 'JWT_SECRET stands in the environment, which is read at the start alone'
+    process.on('SIGHUP', () =>
+      logger.info({ event: 'secrets_unchanged', reason, kids: keyring.kids }, 'secrets_unchanged'),
+    )
+    return
+  }
+  const tokenLife = config.accessTokenTtl + LEEWAY
+  process.on('SIGHUP', followSecretFile({ path, keyring, tokenLife, log: logger, clock: Date.now }))
 }
 
 function codeOf(error: unknown): string | undefined {

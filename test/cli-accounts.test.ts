@@ -27,7 +27,14 @@ async function logIn(url: string, email: string) {
 
 t.test('an account that an operator made can log in, with the roles it was given', async (t) => {
   const admin = await create(t, ['--email', ' Ada@Example.COM', '--name', 'Ada Lovelace', '--role', 'admin'])
-  t.match(admin, { code: 0, stderr: '', stdout: UUID_LINE })
+  t.match(admin, { code: 0, stdout: UUID_LINE })
+  t.match(JSON.parse(admin.stderr), {
+    event: 'account_created',
+    actor: 'cli',
+    subject: admin.stdout.trim(),
+    roles_after: ['admin'],
+  })
+  t.notMatch(admin.stderr, /ada|lovelace/i, 'which names nobody')
   const { folder } = admin
   const user = await create(t, ['--email', 'grace@example.com'], { folder })
   const both = await create(t, ['--email', 'both@example.com', '--role', 'user', 'admin', 'user'], { folder })
@@ -68,6 +75,7 @@ t.test('a refusal is one line; what nobody expected comes with its stack', async
     [['--email', 'ADA@example.com'], PASSWORD, 'The address has an account.'],
     [['--email', 'grace@localhost'], PASSWORD, '--email must be an e-mail address'],
     [[...grace, '--name', ' '], PASSWORD, '--name must have 1 to 100 characters'],
+    [[...grace, '--role', 'king'], PASSWORD, '--role must be one of user, admin'],
     [grace, 'two\nlines', 'the password is too long or has a control character'],
     [grace, 'a walk by night', 'The password must have at least 20 characters.'],
   ]
@@ -84,4 +92,16 @@ t.test('a refusal is one line; what nobody expected comes with its stack', async
   const broken = await create(t, grace, { folder })
   t.match(broken, { code: 1, stdout: '' }, 'what nobody expected')
   t.match(broken.stderr, /no such table: accounts\n\s+at /, 'is told with its stack')
+})
+
+t.test('the roles that can be given are those that are configured', async (t) => {
+  const env = { ROLES: '{"auditor":["audit:read"]}' }
+  const auditor = ['--email', 'ada@example.com', '--role', 'auditor']
+  const { folder } = await create(t, auditor, { env })
+  const { url } = await startServer(t, { folder, env })
+  t.match((await logIn(url, 'ada@example.com')).claims, { roles: ['auditor'], scope: 'audit:read' })
+  t.match(await create(t, ['--email', 'grace@example.com', '--role', 'auditor'], { folder }), {
+    code: 1,
+    stderr: 'latchkey: --role must be one of user, admin\n',
+  })
 })

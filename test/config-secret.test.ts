@@ -26,6 +26,14 @@ ${message}`,
   t.equal(parseConfig({ NODE_ENV: 'test' }).secrets, undefined)
 })
 
+t.test('what works on the database alone needs no secret, but refuses a bad one', async (t) => {
+  t.equal(parseConfig(production, { needsSecret: false }).secrets, undefined)
+  t.throws(() => parseConfig(production, { needsSecret: true }), { message: /^JWT_SECRET is required/ })
+  t.throws(() => parseConfig({ ...production, JWT_SECRET: 'short' }, { needsSecret: false }), {
+    message: 'JWT_SECRET needs at least 32 bytes in each secret',
+  })
+})
+
 t.test('a secret is text, or bytes in base64 or hex', async (t) => {
   const text = 'zebra-Quartz_91.violin+Mo0n~kettle'
   const bytes = Buffer.from(text)

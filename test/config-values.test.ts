@@ -1,6 +1,8 @@
 import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
 import t from 'tap'
 import { parseConfig } from '../src/config.ts'
+import { generateSecret } from '../src/tokens/secrets.ts'
 import { faultsOf } from './helpers/faults.ts'
 
 t.test('an access token lives an hour at most, and everything at least a second', async (t) => {
@@ -11,6 +13,49 @@ t.test('an access token lives an hour at most, and everything at least a second'
     }
   }
   t.strictSame(faultsOf({ ACCESS_TOKEN_TTL: '60m' }), [])
+})
+
+t.test(
+  'without an end, or for a day at most, the guard goes on without hearing of revocations',
+  async (t) => {
+    const maxStaleness = (text: string) => parseConfig({ REVOCATION_MAX_STALENESS: text }).maxStaleness
+    t.equal(maxStaleness('none'), undefined)
+    t.equal(maxStaleness('1s'), 1)
+    t.equal(maxStaleness('24h'), 86_400)
+    for (const text of ['0s', '25h', 'None', 'off', '30', 'infinity', '-1s']) {
+      t.equal(faultsOf({ REVOCATION_MAX_STALENESS: text }).length, 1, text)
+    }
+  },
+)
+
+t.test('other audiences are told apart by commas, each once, and ours is none of them', async (t) => {
+  const others = (text: string, own = 'latchkey') =>
+    parseConfig({ JWT_OTHER_AUDIENCES: text, JWT_AUDIENCE: own }).otherAudiences
+  t.strictSame(others('billing'), ['billing'])
+  t.strictSame(others(' billing , https://api.example.com/a b '), ['billing', 'https://api.example.com/a b'])
+  t.strictSame(others('billing,shop,billing'), ['billing', 'shop'])
+  t.strictSame(others('billing,latchkey,Latchkey'), ['billing', 'Latchkey'])
+  t.strictSame(others('latchkey'), [])
+  t.strictSame(others('none'), [])
+  t.strictSame(others('x'.repeat(126)), ['x'.repeat(126)])
+  for (const text of [',', 'billing,', ',billing', 'a,,b', 'a\u0000', 'a\u200b', 'a\nb', 'x'.repeat(127)]) {
+    t.equal(faultsOf({ JWT_OTHER_AUDIENCES: text }).length, 1, JSON.stringify(text))
+  }
+})
+
+t.test('roles are JSON, in the variable or in a file', async (t) => {
+  const text = '{\n  "editor": ["account", "articles:write"]\n}\n'
+  const folder = t.testdir({ 'roles.json': text, 'bad.json': '{"editor":"canary"}' })
+  for (const env of [{ ROLES: text }, { ROLES_FILE: join(folder, 'roles.json') }]) {
+    const { names, scopesOf } = parseConfig(env).roles
+    t.strictSame(names, ['user', 'admin', 'editor'])
+    t.strictSame(scopesOf(['editor']), ['account', 'articles:write'])
+  }
+  t.strictSame(faultsOf({ ROLES_FILE: join(folder, 'bad.json') }), [
+    'ROLES must be an object that names, for each role, a list of scopes',
+  ])
+  t.strictSame(faultsOf({ ROLES_FILE: join(folder, 'no.json') }), ["ROLES_FILE can't be read (ENOENT)"])
+  t.strictSame(faultsOf({ ROLES: '{"admin":["account"]}' }), ['ROLES must give admin the scope admin'])
 })
 
 t.test('numbers are whole, in decimal digits and within their bounds', async (t) => {
@@ -94,4 +139,17 @@ t.test('a database is a path behind file:, or a postgres:// URL', async (t) => {
   ]) {
     t.equal(faultsOf({ DATABASE_URL: text }).length, 1, text)
   }
+})
+
+t.test('issuer and audience leave room in a token for all else', async (t) => {
+  const JWT_SECRET = generateSecret()
+  const longest = { JWT_ISSUER: 'i'.repeat(254), JWT_AUDIENCE: 'a'.repeat(126) }
+  t.match(parseConfig({ JWT_SECRET, ...longest }), {
+    issuer: longest.JWT_ISSUER,
+    audience: longest.JWT_AUDIENCE,
+  })
+  t.strictSame(faultsOf({ JWT_SECRET, JWT_ISSUER: 'i'.repeat(255), JWT_AUDIENCE: '⚿'.repeat(43) }), [
+    'JWT_ISSUER is longer than 254 bytes',
+    'JWT_AUDIENCE is longer than 126 bytes',
+  ])
 })

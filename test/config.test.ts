@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import t from 'tap'
 import { parseConfig, variableNames } from '../src/config.ts'
+import { builtInRoles } from '../src/tokens/roles.ts'
 import { generateSecret, parseSecrets } from '../src/tokens/secrets.ts'
 import { faultsOf } from './helpers/faults.ts'
 
@@ -10,6 +11,10 @@ t.test('nothing has to be set', async (t) => {
     secrets: undefined,
     issuer: 'http://localhost:3000',
     audience: 'latchkey',
+    otherAudiences: [],
+    roles: builtInRoles,
+    maxStaleness: undefined,
+    secretsFile: undefined,
     accessTokenTtl: 600,
     refreshTokenTtl: 604_800,
     sessionTtl: 2_592_000,
@@ -27,47 +32,53 @@ t.test('nothing has to be set', async (t) => {
 
 t.test('each variable is heard', async (t) => {
   const secret = generateSecret()
-  t.strictSame(
-    parseConfig({
-      NODE_ENV: 'production',
-      JWT_SECRET: secret,
-      JWT_ISSUER: 'https://auth.example.com',
-      JWT_AUDIENCE: 'shop',
-      ACCESS_TOKEN_TTL: '1h',
-      REFRESH_TOKEN_TTL: '12h',
-      SESSION_TTL: '365d',
-      DATABASE_URL: 'postgres://latchkey:secret@db.example.com/latchkey?sslmode=require',
-      DATABASE_POOL_SIZE: '3',
-      HOST: '::',
-      PORT: '0',
-      TRUST_PROXY: '10.0.0.0/8',
-      LOG_LEVEL: 'silent',
-      LOG_REQUESTS: 'on',
-      PASSWORD_MIN_LENGTH: '8',
-      ARGON2_MEMORY_KIB: '65536',
-      ARGON2_PASSES: '3',
-      ARGON2_PARALLELISM: '2',
-      UV_THREADPOOL_SIZE: '2',
-    }),
-    {
-      production: true,
-      secrets: parseSecrets(secret),
-      issuer: 'https://auth.example.com',
-      audience: 'shop',
-      accessTokenTtl: 3_600,
-      refreshTokenTtl: 43_200,
-      sessionTtl: 31_536_000,
-      databaseUrl: 'postgres://latchkey:secret@db.example.com/latchkey?sslmode=require',
-      databasePoolSize: 3,
-      host: '::',
-      port: 0,
-      trustProxy: ['10.0.0.0/8'],
-      logLevel: 'silent',
-      logRequests: true,
-      passwordMinLength: 8,
-      argon2: { memoryKib: 65_536, passes: 3, parallelism: 2, concurrency: 1 },
-    },
-  )
+  const { roles, ...config } = parseConfig({
+    NODE_ENV: 'production',
+    JWT_SECRET: secret,
+    JWT_ISSUER: 'https://auth.example.com',
+    JWT_AUDIENCE: 'shop',
+    JWT_OTHER_AUDIENCES: 'billing,https://api.example.com',
+    ROLES: '{"editor":["articles:write"]}',
+    ACCESS_TOKEN_TTL: '1h',
+    REFRESH_TOKEN_TTL: '12h',
+    SESSION_TTL: '365d',
+    REVOCATION_MAX_STALENESS: '30s',
+    DATABASE_URL: 'postgres://latchkey:secret@db.example.com/latchkey?sslmode=require',
+    DATABASE_POOL_SIZE: '3',
+    HOST: '::',
+    PORT: '0',
+    TRUST_PROXY: '10.0.0.0/8',
+    LOG_LEVEL: 'silent',
+    LOG_REQUESTS: 'on',
+    PASSWORD_MIN_LENGTH: '8',
+    ARGON2_MEMORY_KIB: '65536',
+    ARGON2_PASSES: '3',
+    ARGON2_PARALLELISM: '2',
+    UV_THREADPOOL_SIZE: '2',
+  })
+  t.strictSame(roles.names, ['user', 'admin', 'editor'])
+  t.strictSame(roles.scopesOf(['editor']), ['articles:write'])
+  t.strictSame(config, {
+    production: true,
+    secrets: parseSecrets(secret),
+    secretsFile: undefined,
+    issuer: 'https://auth.example.com',
+    audience: 'shop',
+    otherAudiences: ['billing', 'https://api.example.com'],
+    maxStaleness: 30,
+    accessTokenTtl: 3_600,
+    refreshTokenTtl: 43_200,
+    sessionTtl: 31_536_000,
+    databaseUrl: 'postgres://latchkey:secret@db.example.com/latchkey?sslmode=require',
+    databasePoolSize: 3,
+    host: '::',
+    port: 0,
+    trustProxy: ['10.0.0.0/8'],
+    logLevel: 'silent',
+    logRequests: true,
+    passwordMinLength: 8,
+    argon2: { memoryKib: 65_536, passes: 3, parallelism: 2, concurrency: 1 },
+  })
 })
 
 t.test('what is empty is not set', async (t) => {
@@ -92,6 +103,7 @@ t.test('a file can hold the value, and the end of its line is no part of it', as
     PORT_FILE: join(folder, 'port'),
   })
   t.strictSame(config.secrets, parseSecrets(secret))
+  t.equal(config.secretsFile, join(folder, 'secret'), 'and where it is, so that it can be read again')
   t.equal(config.issuer, 'https://auth.example.com')
   t.equal(config.port, 8080)
 })
@@ -132,9 +144,12 @@ const canaries: Readonly<Record<string, string>> = {
   JWT_SECRET: 'canary-a',
   JWT_ISSUER: 'canary-b\u0007',
   JWT_AUDIENCE: 'canary-c\u200b',
+  JWT_OTHER_AUDIENCES: 'billing,,canary-r',
+  ROLES: '{"Canary-S":[]}',
   ACCESS_TOKEN_TTL: 'canary-d',
   REFRESH_TOKEN_TTL: 'canary-e',
   SESSION_TTL: 'canary-f',
+  REVOCATION_MAX_STALENESS: 'canary-t',
   DATABASE_URL: 'mysql://canary-g',
   DATABASE_POOL_SIZE: 'canary-h',
   PORT: 'canary-i',
@@ -156,7 +171,7 @@ t.test('every fault is told at once, a line each, by name and never by value', a
     faults.map((fault) => fault.split(' ')[0]),
     variableNames.filter((name) => name in canaries),
   )
-  for (const fault of faults) t.notMatch(fault, /canary|mysql|\n/, fault)
+  for (const fault of faults) t.notMatch(fault, /canary|mysql|\n/i, fault)
   t.throws(() => parseConfig({ ...canaries }), { name: 'ConfigError', message: faults.join('\n') })
 })
 
@@ -165,7 +180,7 @@ t.test('the content of a file is not told either', async (t) => {
     const faults = faultsOf({ [`${name}_FILE`]: join(t.testdir({ file: content }), 'file') })
     t.equal(faults.length, 1, name)
     t.ok(faults[0]?.startsWith(`${name} `), name)
-    t.notMatch(faults[0], /canary|mysql/, name)
+    t.notMatch(faults[0], /canary|mysql/i, name)
   }
 })
 
@@ -176,6 +191,16 @@ t.test('each fault says what would be right', async (t) => {
   t.strictSame(faultsOf({ SESSION_TTL: '366d' }), [
     'SESSION_TTL must be a duration such as 30s, 10m or 7d, at most 365d',
   ])
+  t.strictSame(faultsOf({ REVOCATION_MAX_STALENESS: '25h' }), [
+    'REVOCATION_MAX_STALENESS must be none, or a duration such as 30s, 10m or 7d, at most 1d',
+  ])
+  t.strictSame(faultsOf({ JWT_OTHER_AUDIENCES: ',' }), [
+    'JWT_OTHER_AUDIENCES must be none, or audiences of at most 126 bytes separated by commas',
+  ])
+  t.strictSame(faultsOf({ ROLES: '["editor"]' }), [
+    'ROLES must be an object that names, for each role, a list of scopes',
+  ])
+  t.strictSame(faultsOf({ ROLES: '{' }), ['ROLES is not JSON'])
   t.strictSame(faultsOf({ PORT: '65536' }), ['PORT must be a whole number from 0 to 65535'])
   t.strictSame(faultsOf({ LOG_REQUESTS: 'true' }), ['LOG_REQUESTS must be one of on, off'])
   t.strictSame(faultsOf({ DATABASE_URL: 'latchkey.db' }), [

@@ -20,6 +20,9 @@ function importsOf(file: string): string[] {
     .map((name) => (name.startsWith('.') ? normalize(join(dirname(file), name)) : name))
 }
 
+/** What other services import: the files behind the package's "exports". */
+const verifiers = ['verifier', 'fastify', 'express', 'web'].map((name) => `verifiers/${name}.ts`)
+
 /** Everything that a file imports, and what that imports, and so on. */
 function reach(file: string, seen = new Set<string>()): Set<string> {
   for (const next of graph.get(file) ?? []) {
@@ -42,11 +45,11 @@ t.test('the graph is that of the sources', async (t) => {
       t.ok(graph.has(name), `${file} imports ${name}`)
   }
   t.ok(reach('cli.ts').has('database/sqlite.ts'), 'the command reaches the database')
-  const reached = reach('cli.ts').add('cli.ts')
+  const reached = new Set(['cli.ts', ...verifiers].flatMap((file) => [file, ...reach(file)]))
   t.strictSame(
     [...graph.keys()].filter((file) => !reached.has(file) && (graph.get(file) ?? []).length > 0),
     [],
-    'and every file is reached from it',
+    'and every file is reached from it, or by other services',
   )
 })
 
@@ -82,21 +85,52 @@ t.test('tokens stand below all that uses them', async (t) => {
   t.ok(tokens.length >= 8)
   for (const file of tokens)
     t.strictSame(
-      reaches(file, /^(http|accounts|sessions|passwords|admin|database)\/|^(app|config|server|cli)\.ts$/),
+      reaches(
+        file,
+        /^(http|accounts|sessions|passwords|admin|revocations|commands|database)\/|^(app|config|server|cli)\.ts$/,
+      ),
       [],
       file,
     )
 })
 
-t.test('nothing but the command imports the process, and nothing imports the command', async (t) => {
+t.test('what other services import brings no server and no database with it', async (t) => {
+  const { exports } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
+  const dist = ({ default: file = '' }) => /^\.\/dist\/(.*)\.js$/.exec(file)?.[1]
+  const exported = Object.values<{ default?: string }>(exports).map(dist)
+  t.strictSame(
+    exported.filter((file) => file !== undefined).map((file) => `${file}.ts`),
+    verifiers,
+  )
+  const packages = ['eventsource-parser', 'fast-jwt', 'lru-cache']
+  const ofNode = ['node:buffer', 'node:crypto', 'node:timers/promises']
+  for (const file of ['verifiers/verifier.ts', 'verifiers/fastify.ts']) {
+    t.strictSame(reaches(file, /^(?!.*\.ts$)/).sort(), [...packages, ...ofNode].sort(), file)
+  }
+  // A guard gets its verifier as an argument; that of a standard Request runs where there is no Node.js.
+  for (const file of ['verifiers/express.ts', 'verifiers/web.ts'])
+    t.strictSame(reaches(file, /^(?!.*\.ts$)/), [], file)
+  for (const file of verifiers) {
+    t.strictSame(
+      reaches(
+        file,
+        /^(http|accounts|sessions|passwords|admin|revocations|commands|database)\/|^(app|config|server|cli|events)\.ts$/,
+      ),
+      [],
+      file,
+    )
+  }
+})
+
+t.test('nothing but the commands imports the process, and nothing imports the command line', async (t) => {
   for (const file of graph.keys()) {
-    if (file !== 'cli.ts') t.strictSame(imports(file, /^server\.ts$/), [], file)
+    if (!/^(cli\.ts|commands\/.*)$/.test(file)) t.strictSame(imports(file, /^server\.ts$/), [], file)
     t.strictSame(imports(file, /^cli\.ts$/), [], file)
   }
 })
 
-t.test('the process is touched by server.ts and cli.ts alone', async (t) => {
-  for (const file of files(/^(?!server\.ts$|cli\.ts$)/)) {
+t.test('the process is touched by server.ts and the commands alone', async (t) => {
+  for (const file of files(/^(?!server\.ts$|cli\.ts$|commands\/)/)) {
     t.notMatch(withoutComments(file), /(?<![.\w])process\.\w|node:process/, file)
   }
 })

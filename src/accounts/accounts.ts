@@ -8,6 +8,7 @@ import type { Tokens } from '../sessions/issue.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import type { Claims } from '../tokens/claims.ts'
 import type { Revocations } from '../tokens/revocations.ts'
+import { USER } from '../tokens/roles.ts'
 import type { Applicant, Registration } from './registration.ts'
 import type { Account, AccountStore } from './store.ts'
 
@@ -51,7 +52,11 @@ export function createAccounts(parts: AccountsParts) {
     client: Client,
     act: (account: Account) => Promise<Result | undefined>,
   ): Promise<Result> {
-    const find = () => requireAccount(bearer.sub)
+    // A service has no password to prove.
+    const find = async () => {
+      const account = await requireAccount(bearer.sub)
+      return account.kind === 'person' ? account : undefined
+    }
     return withPassword(passwords, password, find, act, () => {
       record('password_check_failed', client, { account_id: bearer.sub, session_id: bearer.sid })
     })
@@ -64,8 +69,8 @@ export function createAccounts(parts: AccountsParts) {
      * @throws Problem password_too_weak, email_taken, overloaded
      */
     async signUp(applicant: Applicant, client: Client): Promise<{ account: Account; tokens: Tokens }> {
-      const account = await registration.draft(applicant, ['user'])
-      const { row, tokens } = sessions.draft(account.id, account.roles, client)
+      const account = await registration.draft(applicant, [USER])
+      const { row, tokens } = sessions.draft(account, {}, client, account.createdAt)
       await registration.save(account, row)
       record('signup', client, { account_id: account.id, session_id: row.id })
       return { account, tokens }
@@ -122,25 +127,25 @@ export function createAccounts(parts: AccountsParts) {
         const change = { provedHash: account.passwordHash, newHash, keptSession: bearer.sid }
         return store.changePassword(bearer.sub, change, clock())
       })
-      revocations.revoke(ended)
+      revocations.apply(ended.revocations)
       record('password_changed', client, {
         account_id: bearer.sub,
         session_id: bearer.sid,
-        sessions_ended: ended.length,
+        sessions_ended: ended.count,
       })
     },
 
     /**
      * Erases the account and ends all of its sessions.
      *
-     * @throws Problem invalid_credentials, overloaded, token_revoked
+     * @throws Problem invalid_credentials, last_admin, overloaded, token_revoked
      */
     async erase(bearer: Bearer, password: string, client: Client): Promise<void> {
       const ended = await proved(bearer, password, client, ({ passwordHash }) =>
         store.erase(bearer.sub, passwordHash, clock()),
       )
-      revocations.revoke([...ended, bearer.sid])
-      record('account_deleted', client, { account_id: bearer.sub, sessions_ended: ended.length })
+      revocations.apply(ended.revocations)
+      record('account_deleted', client, { account_id: bearer.sub, sessions_ended: ended.count })
     },
   }
 }

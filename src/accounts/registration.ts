@@ -4,7 +4,6 @@ import type { Passwords } from '../passwords/passwords.ts'
 import type { PasswordPolicy } from '../passwords/policy.ts'
 import { Problem } from '../problem.ts'
 import type { NewSession } from '../sessions/store.ts'
-import type { Role } from '../tokens/roles.ts'
 import type { Account, AccountStore } from './store.ts'
 
 export interface RegistrationParts {
@@ -32,14 +31,28 @@ export function createRegistration({ store, passwords, policy, clock }: Registra
      *
      * @throws Problem password_too_weak, email_taken, overloaded
      */
-    async draft({ email, password, name }: Applicant, roles: readonly Role[]): Promise<Account> {
+    async draft({ email, password, name }: Applicant, roles: readonly string[]): Promise<Account> {
       policy.check(password, [email, name], 'password')
       if (await store.isTaken(emailKey(email))) throw new Problem('email_taken')
       const passwordHash = await passwords.hash(password)
       const now = clock()
       return {
         id: randomUUIDv7(),
+        kind: 'person',
         ...{ email, name, roles, passwordHash },
+        status: 'active',
+        createdAt: now,
+        updatedAt: now,
+      }
+    },
+
+    /** Makes the account of a service, in memory. It has no address and no password: what lets it in are credentials. */
+    draftService(name: string, roles: readonly string[]): Account {
+      const now = clock()
+      return {
+        id: randomUUIDv7(),
+        kind: 'service',
+        ...{ name, roles, email: '', passwordHash: '' },
         status: 'active',
         createdAt: now,
         updatedAt: now,
@@ -52,7 +65,12 @@ export function createRegistration({ store, passwords, policy, clock }: Registra
      * @throws Problem email_taken if another sign-up came first
      */
     async save(account: Account, session?: NewSession): Promise<void> {
-      if (!(await store.create(account, emailKey(account.email), session))) throw new Problem('email_taken')
+      if (!(await store.create(account, keyOf(account), session))) throw new Problem('email_taken')
     },
   }
+}
+
+// A service has none to be looked up by. No address has a key without an @, so no login can name it.
+function keyOf({ kind, id, email }: Account): string {
+  return kind === 'service' ? `service:${id}` : emailKey(email)
 }

@@ -3,7 +3,8 @@ import { z } from 'zod'
 import { clientOf } from '../http/client.ts'
 import type { Scope } from '../http/validation.ts'
 import { tokensBody } from '../sessions/wire.ts'
-import { requireOwnIds } from '../tokens/guard.ts'
+import { requireOwnIds, requireScope } from '../tokens/guard.ts'
+import { ACCOUNT_SCOPE } from '../tokens/roles.ts'
 import type { Accounts } from './accounts.ts'
 import {
   AccountBody,
@@ -52,6 +53,7 @@ export async function accountRoutes(
   scope.register(async (guarded: Scope) => {
     guarded.addHook('onRequest', guard)
     guarded.addHook('onRequest', requireOwnIds)
+    guarded.addHook('onRequest', requireScope(ACCOUNT_SCOPE))
     guarded.addHook('onRequest', requireSession)
 
     guarded.get(
@@ -64,7 +66,7 @@ export async function accountRoutes(
           guarded: true,
           response: { 200: AccountBody },
           success: 'The account.',
-          problems: ['database_unavailable'],
+          problems: ['insufficient_scope', 'database_unavailable'],
         },
       },
       async ({ user }) => accountBody(await accounts.read(user)),
@@ -81,7 +83,13 @@ export async function accountRoutes(
           body: AccountChange,
           response: { 200: AccountBody },
           success: 'The account as it is now.',
-          problems: ['invalid_credentials', 'email_taken', 'overloaded', 'database_unavailable'],
+          problems: [
+            'insufficient_scope',
+            'invalid_credentials',
+            'email_taken',
+            'overloaded',
+            'database_unavailable',
+          ],
         },
       },
       async (request) => {
@@ -102,7 +110,13 @@ export async function accountRoutes(
           body: PasswordChange,
           response: { 204: z.undefined() },
           success: 'Changed.',
-          problems: ['invalid_credentials', 'password_too_weak', 'overloaded', 'database_unavailable'],
+          problems: [
+            'insufficient_scope',
+            'invalid_credentials',
+            'password_too_weak',
+            'overloaded',
+            'database_unavailable',
+          ],
         },
       },
       async (request, reply) => {
@@ -124,7 +138,13 @@ export async function accountRoutes(
           body: AccountDeletion,
           response: { 204: z.undefined() },
           success: 'Erased.',
-          problems: ['invalid_credentials', 'overloaded', 'database_unavailable'],
+          problems: [
+            'insufficient_scope',
+            'invalid_credentials',
+            'last_admin',
+            'overloaded',
+            'database_unavailable',
+          ],
         },
       },
       async (request, reply) => {

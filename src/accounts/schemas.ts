@@ -2,7 +2,8 @@ import { z } from 'zod'
 import { EmailAddress, Id, Password, Timestamp } from '../http/schemas.ts'
 import { TokensBody } from '../sessions/schemas.ts'
 
-const Name = z
+/** What somebody or something is called. */
+export const Name = z
   .string()
   .trim()
   .normalize('NFC')

@@ -2,14 +2,24 @@ import { Kysely, sql } from 'kysely'
 import { Migrator } from 'kysely/migration'
 import { Problem } from '../problem.ts'
 import { accountsAndSessions } from './migrations/0001-accounts-and-sessions.ts'
+import { revocations } from './migrations/0002-revocations.ts'
 import { type PostgresOptions, postgresDialect } from './postgres.ts'
-import type { Db, Dialect, Schema } from './schema.ts'
+import { listen } from './postgres-listen.ts'
+import { type Db, type Dialect, REVOCATIONS_CHANNEL, type Schema } from './schema.ts'
 import { isInMemory, sqliteDialect } from './sqlite.ts'
 
 export interface Database {
   readonly db: Db
   /** @throws Problem database_unavailable if it doesn't answer, or takes no writes */
   ping(): Promise<void>
+  /**
+   * Calls back at every commit that wrote revocations, and whenever some may have been missed. PostgreSQL tells; SQLite
+   * never does, so there it does nothing.
+   *
+   * @returns a function that stops it
+   */
+  onRevocations(wake: () => void): () => Promise<void>
+  readonly dialect: Dialect
   close(): Promise<void>
 }
 
@@ -39,7 +49,10 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
   const db = await openMigrated(dialect, options)
   return {
     db,
+    dialect,
     ping: () => ping(db, dialect),
+    onRevocations: (wake) =>
+      dialect === 'sqlite' ? async () => {} : listen(options, REVOCATIONS_CHANNEL, wake),
     close: () => db.destroy(),
   }
 }
@@ -79,7 +92,10 @@ async function migrate(db: Db, dialect: Dialect): Promise<void> {
   const migrator = new Migrator({
     db,
     provider: {
-      getMigrations: async () => ({ '0001-accounts-and-sessions': accountsAndSessions(dialect) }),
+      getMigrations: async () => ({
+        '0001-accounts-and-sessions': accountsAndSessions(dialect),
+        '0002-revocations': revocations(dialect),
+      }),
     },
     migrationTableName: 'latchkey_migrations',
     migrationLockTableName: 'latchkey_migrations_lock',

@@ -1,15 +1,23 @@
-import type { Kysely, Transaction } from 'kysely'
+import type { Generated, Kysely, Transaction } from 'kysely'
 
 export type Dialect = 'sqlite' | 'postgres'
+
+/** On which PostgreSQL says that there are new revocations. */
+export const REVOCATIONS_CHANNEL = 'latchkey_revocations'
 
 /** Times are milliseconds since 1970, ids UUIDv7, hashes SHA-256. */
 export interface Schema {
   accounts: AccountsTable
   account_roles: AccountRolesTable
   sessions: SessionsTable
+  revocations: RevocationsTable
+  revocation_head: RevocationHeadTable
 }
 
 export type AccountStatus = 'active' | 'disabled'
+
+/** A person has an address and a password, a service has credentials. */
+export type AccountKind = 'person' | 'service'
 
 export interface AccountsTable {
   id: string
@@ -22,6 +30,9 @@ export interface AccountsTable {
   status: AccountStatus
   created_at: number
   updated_at: number
+  kind: Generated<AccountKind>
+  /** What operators search in: address and name, in lower case, a line each. */
+  search_key: Generated<string>
 }
 
 interface AccountRolesTable {
@@ -45,6 +56,30 @@ export interface SessionsTable {
   expires_at: number
   ip: string
   user_agent: string | null
+  /** A login is kept alive by refresh tokens that rotate; a credential is one secret that stays. */
+  kind: Generated<'login' | 'credential'>
+  /** The scopes it was opened for, separated by spaces; null for all that the account's roles bring. */
+  scope: Generated<string | null>
+}
+
+/** Either a session that ended, or an account whose roles changed, and what they are. */
+interface RevocationsTable {
+  /** Its place in the order of commits. */
+  seq: number
+  session_id: string | null
+  account_id: string | null
+  /** Separated by spaces. */
+  roles: string | null
+  revoked_at: number
+}
+
+/** One row. Who writes revocations holds it until the commit: so their numbers are in the order of commits. */
+interface RevocationHeadTable {
+  id: number
+  /** The number of the newest revocation. */
+  seq: number
+  /** Which feed it is: another database is another feed. */
+  feed: string
 }
 
 export type Db = Kysely<Schema>

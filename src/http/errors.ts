@@ -2,8 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { ConnectionError, FastifyError, FastifyReply, FastifyRequest } from 'fastify'
-import { Problem, type ProblemCode } from '../problem.ts'
-import type { ProblemBody } from './schemas.ts'
+import { Problem, type ProblemCode, problemBody } from '../problem.ts'
 
 const CONTENT_TYPE = 'application/problem+json'
 
@@ -70,17 +69,4 @@ function toProblem(error: unknown): Problem {
   return new Problem(statusCode >= 400 && statusCode < 500 ? 'invalid_request' : 'internal_error', {
     cause: error,
   })
-}
-
-/** A problem as it goes over the wire. */
-export function problemBody({ code, kind, message, errors }: Problem, requestId: string): ProblemBody {
-  return {
-    type: `urn:latchkey:problem:${code}`,
-    title: kind.title,
-    status: kind.status,
-    detail: message,
-    code,
-    request_id: requestId,
-    ...(errors && { errors: [...errors] }),
-  }
 }

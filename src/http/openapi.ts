@@ -1,8 +1,7 @@
 import type { FastifyInstance, RouteOptions } from 'fastify'
 import type { z } from 'zod'
 import { createDocument, type ZodOpenApiPathsObject, type ZodOpenApiResponsesObject } from 'zod-openapi'
-import { Problem, type ProblemCode, problemKinds } from '../problem.ts'
-import { problemBody } from './errors.ts'
+import { Problem, type ProblemCode, problemBody, problemKinds } from '../problem.ts'
 import { ProblemBody } from './schemas.ts'
 import type { Scope } from './validation.ts'
 
@@ -16,6 +15,8 @@ declare module 'fastify' {
     success?: string
     /** Whether the route stands behind the guard. */
     guarded?: boolean
+    /** Whether the answer may be a stream of events instead. */
+    eventStream?: boolean
     /** What the route may answer besides success; what follows from its body and guard is added. */
     problems?: readonly ProblemCode[]
   }
@@ -34,6 +35,8 @@ const guardProblems = [
   'token_invalid',
   'token_expired',
   'token_revoked',
+  'token_stale',
+  'revocations_stale',
 ] as const
 
 const allCodes = Object.keys(problemKinds) as ProblemCode[]
@@ -86,6 +89,8 @@ export function gatherOpenApi(app: FastifyInstance, version: string): () => obje
           { name: 'auth', description: 'Sign up, log in, refresh, log out.' },
           { name: 'me', description: 'What the access token says. No database.' },
           { name: 'account', description: 'Your own account and sessions.' },
+          { name: 'admin', description: 'What an operator may do to accounts and sessions.' },
+          { name: 'revocations', description: 'For services that verify tokens themselves.' },
           { name: 'health', description: 'For whatever watches over the service.' },
         ],
         components: {
@@ -123,7 +128,9 @@ function problemsOf({ schema }: RouteOptions): readonly ProblemCode[] {
   const codes = [
     ...(schema?.problems ?? []),
     ...(schema?.body === undefined ? [] : bodyProblems),
-    ...(schema?.params === undefined ? [] : (['invalid_request'] as const)),
+    ...(schema?.params === undefined && schema?.querystring === undefined
+      ? []
+      : (['invalid_request'] as const)),
     ...(schema?.guarded ? guardProblems : []),
     'headers_too_large',
     'internal_error',
@@ -142,6 +149,8 @@ function operation({ schema = {} }: RouteOptions, responses: Responses, problems
     guarded,
     body,
     params,
+    querystring,
+    eventStream = false,
   } = schema
   return {
     operationId,
@@ -149,7 +158,9 @@ function operation({ schema = {} }: RouteOptions, responses: Responses, problems
     ...(description === undefined ? {} : { description }),
     tags: [...tags],
     security: guarded ? [{ accessToken: [] }] : [],
-    ...(params === undefined ? {} : { requestParams: { path: params as z.ZodObject } }),
+    ...(params === undefined && querystring === undefined
+      ? {}
+      : { requestParams: parameters(params, querystring) }),
     ...(body === undefined
       ? {}
       : {
@@ -158,7 +169,7 @@ function operation({ schema = {} }: RouteOptions, responses: Responses, problems
             content: { 'application/json': { schema: unwrapNullish(body as z.ZodType) } },
           },
         }),
-    responses: { ...successes(responses, success), ...failures(problems) },
+    responses: { ...successes(responses, success, eventStream), ...failures(problems) },
   }
 }
 
@@ -170,13 +181,25 @@ function unwrapNullish(schema: z.ZodType): z.ZodType {
     : schema
 }
 
-function successes(responses: Responses, description: string): ZodOpenApiResponsesObject {
+function parameters(params: unknown, querystring: unknown) {
+  return {
+    ...(params === undefined ? {} : { path: params as z.ZodObject }),
+    ...(querystring === undefined ? {} : { query: querystring as z.ZodObject }),
+  }
+}
+
+function successes(
+  responses: Responses,
+  description: string,
+  eventStream: boolean,
+): ZodOpenApiResponsesObject {
+  const stream = eventStream ? { 'text/event-stream': { schema: { type: 'string' } } as const } : {}
   return Object.fromEntries(
     Object.entries(responses).map(([status, schema]) => [
       status,
       schema.def.type === 'undefined'
         ? { description }
-        : { description, content: { 'application/json': { schema } } },
+        : { description, content: { 'application/json': { schema }, ...stream } },
     ]),
   )
 }

@@ -1,13 +1,10 @@
-import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance } from 'fastify'
-
-const WELL_FORMED_ID = /^[\w.-]{1,64}$/
+import { requestIdFrom } from '../request-id.ts'
 
 /** The id of a request: the client's own X-Request-Id if it is well-formed, else a new one. */
 export function requestId(request: IncomingMessage): string {
-  const given = request.headers['x-request-id']
-  return typeof given === 'string' && WELL_FORMED_ID.test(given) ? given : randomUUID()
+  return requestIdFrom(request.headers['x-request-id'])
 }
 
 /** What every answer carries: its request's id, and that it is nobody's to keep. */

@@ -38,5 +38,3 @@ export const ProblemBody = z
       .meta({ description: 'Which fields are wrong, and why.' }),
   })
   .meta({ id: 'Problem', description: 'Problem details (RFC 9457). `code` is the stable part.' })
-
-export type ProblemBody = z.input<typeof ProblemBody>

@@ -77,23 +77,36 @@ export function hashOf(secret: Uint8Array): Buffer {
 }
 
 export function formatRefreshToken({ sessionId, secret, seal }: RefreshToken): string {
-  const id = Buffer.from(sessionId.replaceAll('-', ''), 'hex')
-  return PREFIX + Buffer.concat([id, secret, seal]).toString('base64url')
+  return PREFIX + Buffer.concat([idBytes(sessionId), secret, seal]).toString('base64url')
 }
 
 /** @returns the parts of a token, or undefined for whatever formatRefreshToken doesn't write */
 export function parseRefreshToken(text: string): RefreshToken | undefined {
-  const digits = text.slice(PREFIX.length)
-  const bytes = Buffer.from(digits, 'base64url')
-  if (!text.startsWith(PREFIX) || bytes.toString('base64url') !== digits) return undefined
-  if (bytes.length !== ID_BYTES + SECRET_BYTES + SEAL_BYTES) return undefined
+  const bytes = bytesOf(text, PREFIX, ID_BYTES + SECRET_BYTES + SEAL_BYTES)
+  if (bytes === undefined) return undefined
   return {
-    sessionId: bytes
-      .toString('hex', 0, ID_BYTES)
-      .replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5'),
+    sessionId: idFrom(bytes),
     secret: bytes.subarray(ID_BYTES, ID_BYTES + SECRET_BYTES),
     seal: bytes.subarray(ID_BYTES + SECRET_BYTES),
   }
+}
+
+/** @returns the bytes behind a prefix, or undefined where they aren't so many in canonical base64url */
+export function bytesOf(text: string, prefix: string, length: number): Buffer | undefined {
+  const digits = text.slice(prefix.length)
+  const bytes = Buffer.from(digits, 'base64url')
+  if (!text.startsWith(prefix) || bytes.toString('base64url') !== digits) return undefined
+  return bytes.length === length ? bytes : undefined
+}
+
+/** The 16 bytes of a UUID. */
+export function idBytes(id: string): Buffer {
+  return Buffer.from(id.replaceAll('-', ''), 'hex')
+}
+
+/** The UUID of the first 16 bytes. */
+export function idFrom(bytes: Buffer): string {
+  return bytes.toString('hex', 0, ID_BYTES).replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
 }
 
 function sealOf(key: Uint8Array, secret: Uint8Array): Buffer {

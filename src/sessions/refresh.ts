@@ -1,7 +1,7 @@
 import type { Client, RecordEvent } from '../events.ts'
 import { Problem } from '../problem.ts'
 import type { Revocations } from '../tokens/revocations.ts'
-import type { Issue, Tokens } from './issue.ts'
+import type { Issue, Tokens, Wish } from './issue.ts'
 import {
   childToken,
   hashOf,
@@ -30,9 +30,13 @@ export interface RefreshParts {
  * newest gets the same child again for 10 s. A genuine one that is older ends the session; one that is made up
  * ends nothing.
  *
- * @throws Problem refresh_token_invalid, refresh_token_reused, account_disabled
+ * Scopes that are asked for narrow the access token and not the session: the next refresh may ask for others of it
+ * (RFC 6749 section 6).
+ *
+ * @throws Problem refresh_token_invalid, refresh_token_reused, account_disabled; invalid_request for a scope that the
+ *   session doesn't have, or an audience that is not configured: the refresh token then stays good
  */
-export type Refresh = (text: string, client: Client) => Promise<Tokens>
+export type Refresh = (text: string, wish: Wish, client: Client) => Promise<Tokens>
 
 /** The rule of refresh. */
 export function createRefresh({ store, issue, revocations, record, clock }: RefreshParts): Refresh {
@@ -47,13 +51,20 @@ export function createRefresh({ store, issue, revocations, record, clock }: Refr
 
   // RFC 9700 section 4.14.2: a refresh token that comes back after its rotation was stolen, from one side or the other.
   async function endReused(session: OpenSession, client: Client): Promise<never> {
-    revocations.revoke(await store.end(session.account_id, { only: session.id }))
+    const ended = await store.end(session.account_id, { only: session.id }, clock())
+    revocations.apply(ended.revocations)
     record('refresh_reused', client, { account_id: session.account_id, session_id: session.id })
     throw new Problem('refresh_token_reused')
   }
 
   /** @returns the tokens, or undefined where another rotation or a logout came first */
-  async function rotate(session: OpenSession, token: RefreshToken, now: number): Promise<Tokens | undefined> {
+  async function rotate(
+    session: OpenSession,
+    token: RefreshToken,
+    wish: Wish,
+    now: number,
+  ): Promise<Tokens | undefined> {
+    const granted = issue.grant(session, wish)
     const salt = rotationSalt()
     const child = childToken(token, salt, session)
     const expires_at = issue.expiryFrom(now, session.created_at)
@@ -65,18 +76,18 @@ export function createRefresh({ store, issue, revocations, record, clock }: Refr
       expires_at,
     }
     if (!(await store.rotate(session.id, session.secret_hash, to))) return undefined
-    return issue.tokensFor({ ...session, expires_at }, child, { roles: session.roles, now })
+    return issue.tokensFor({ ...session, expires_at }, child, granted, now)
   }
 
   /** @returns the tokens that the token's own rotation gave, if it is the previous one and within the grace */
-  function repeat(session: OpenSession, token: RefreshToken, now: number): Tokens | undefined {
+  function repeat(session: OpenSession, token: RefreshToken, wish: Wish, now: number): Tokens | undefined {
     if (session.rotation_salt === null || now - session.rotated_at > GRACE) return undefined
     const child = childToken(token, session.rotation_salt, session)
     if (!isNewest(child, session)) return undefined
-    return issue.tokensFor(session, child, { roles: session.roles, now })
+    return issue.tokensFor(session, child, issue.grant(session, wish), now)
   }
 
-  return async (text: string, client: Client): Promise<Tokens> => {
+  return async (text, wish, client) => {
     const token = parseRefreshToken(text)
     if (token === undefined) return refuseRefresh()
     // Taken before the row is written: a token minted here is never younger than a logout that came after.
@@ -89,9 +100,9 @@ export function createRefresh({ store, issue, revocations, record, clock }: Refr
       if (session.status === 'disabled') throw new Problem('account_disabled')
 
       if (!isNewest(token, session)) {
-        return repeat(session, token, now) ?? endReused(session, client)
+        return repeat(session, token, wish, now) ?? endReused(session, client)
       }
-      const tokens = await rotate(session, token, now)
+      const tokens = await rotate(session, token, wish, now)
       if (tokens !== undefined) return tokens
     }
   }

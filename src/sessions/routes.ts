@@ -3,9 +3,13 @@ import { z } from 'zod'
 import { emailKey } from '../email.ts'
 import { clientOf } from '../http/client.ts'
 import type { Scope } from '../http/validation.ts'
-import { requireOwnIds } from '../tokens/guard.ts'
+import { checkScope } from '../tokens/bearer.ts'
+import { requireOwnIds, requireScope } from '../tokens/guard.ts'
+import { ACCOUNT_SCOPE } from '../tokens/roles.ts'
 import {
+  AccessTokenBody,
   ClaimsBody,
+  CredentialRequest,
   LoginRequest,
   LogoutRequest,
   RefreshRequest,
@@ -14,7 +18,7 @@ import {
   TokensBody,
 } from './schemas.ts'
 import type { Sessions } from './sessions.ts'
-import { sessionBody, tokensBody } from './wire.ts'
+import { accessTokenBody, sessionBody, tokensBody } from './wire.ts'
 
 export interface SessionRoutesParts {
   readonly sessions: Sessions
@@ -22,7 +26,7 @@ export interface SessionRoutesParts {
   readonly requireSession: onRequestAsyncHookHandler
 }
 
-/** POST /auth/login, /auth/refresh, /auth/logout; GET /me; GET and DELETE /account/sessions. */
+/** POST /auth/login, /auth/refresh, /auth/token, /auth/logout; GET /me; GET and DELETE /account/sessions. */
 export async function sessionRoutes(
   scope: Scope,
   { sessions, guard, requireSession }: SessionRoutesParts,
@@ -41,8 +45,8 @@ export async function sessionRoutes(
       },
     },
     async (request) => {
-      const { email, password } = request.body
-      return tokensBody(await sessions.logIn(emailKey(email), password, clientOf(request)))
+      const { email, password, ...wish } = request.body
+      return tokensBody(await sessions.logIn(emailKey(email), password, wish, clientOf(request)))
     },
   )
 
@@ -67,7 +71,30 @@ export async function sessionRoutes(
         ],
       },
     },
-    async (request) => tokensBody(await sessions.refresh(request.body.refresh_token, clientOf(request))),
+    async (request) => {
+      const { refresh_token: token, ...wish } = request.body
+      return tokensBody(await sessions.refresh(token, wish, clientOf(request)))
+    },
+  )
+
+  scope.post(
+    '/auth/token',
+    {
+      schema: {
+        operationId: 'exchangeCredential',
+        summary: "Exchange a service account's credential for an access token",
+        description: 'The credential stays good until it expires or is ended; there is nothing to refresh.',
+        tags: ['auth'],
+        body: CredentialRequest,
+        response: { 200: AccessTokenBody },
+        success: 'An access token.',
+        problems: ['invalid_credentials', 'account_disabled', 'database_unavailable'],
+      },
+    },
+    async (request) => {
+      const { credential, ...wish } = request.body
+      return accessTokenBody(await sessions.exchange(credential, wish, clientOf(request)))
+    },
   )
 
   scope.register(async (guarded: Scope) => {
@@ -102,16 +129,20 @@ export async function sessionRoutes(
         schema: {
           operationId: 'logOut',
           summary: 'End this session, the others, or all',
+          description: 'To end more than this one takes the scope `account`.',
           tags: ['auth'],
           guarded: true,
           body: LogoutRequest.nullish(),
           response: { 204: z.undefined() },
-          success: 'Signed out; the access tokens are refused from now on.',
-          problems: ['database_unavailable'],
+          success: 'Signed out; the access tokens are refused from now on, on other nodes within a second.',
+          problems: ['insufficient_scope', 'database_unavailable'],
         },
       },
       async (request, reply) => {
-        await sessions.logOut(request.user, request.body?.scope ?? 'this', clientOf(request))
+        const which = request.body?.scope ?? 'this'
+        // A token with fewer scopes, or a service's, speaks for its own session and not for the account.
+        if (which !== 'this') checkScope(request.user, ACCOUNT_SCOPE)
+        await sessions.logOut(request.user, which, clientOf(request))
         return reply.code(204).send()
       },
     )
@@ -120,6 +151,7 @@ export async function sessionRoutes(
   scope.register(async (live: Scope) => {
     live.addHook('onRequest', guard)
     live.addHook('onRequest', requireOwnIds)
+    live.addHook('onRequest', requireScope(ACCOUNT_SCOPE))
     live.addHook('onRequest', requireSession)
 
     live.get(
@@ -132,7 +164,7 @@ export async function sessionRoutes(
           guarded: true,
           response: { 200: SessionListBody },
           success: 'The last used first; at most a hundred.',
-          problems: ['database_unavailable'],
+          problems: ['insufficient_scope', 'database_unavailable'],
         },
       },
       async ({ user }) => ({
@@ -151,7 +183,7 @@ export async function sessionRoutes(
           params: SessionParams,
           response: { 204: z.undefined() },
           success: 'It has ended.',
-          problems: ['not_found', 'database_unavailable'],
+          problems: ['insufficient_scope', 'not_found', 'database_unavailable'],
         },
       },
       async (request, reply) => {

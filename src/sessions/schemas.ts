@@ -1,13 +1,45 @@
 import { z } from 'zod'
 import { EmailAddress, Id, Password, Timestamp } from '../http/schemas.ts'
 
+const Scope = z
+  .string()
+  .max(1_000)
+  .regex(/^[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*$/, 'must be scopes separated by spaces')
+  .meta({ example: 'account' })
+
+const Audience = z.string().min(1).max(256).meta({ example: 'latchkey' })
+
+/** What a client may ask of a token. */
+const wish = {
+  scope: Scope.optional().meta({
+    description: 'Scopes, separated by spaces: fewer than all there are, never more (RFC 6749 section 3.3).',
+  }),
+  audience: Audience.optional().meta({
+    description:
+      'For which service the access token is: one of JWT_OTHER_AUDIENCES. Without it, for this one.',
+  }),
+}
+
 export const LoginRequest = z
-  .strictObject({ email: EmailAddress, password: Password })
+  .strictObject({ email: EmailAddress, password: Password, ...wish })
   .meta({ id: 'LoginRequest' })
 
 export const RefreshRequest = z
-  .strictObject({ refresh_token: z.string().min(1).max(256).meta({ example: 'lkr_AZorPE1eX2CK...' }) })
+  .strictObject({
+    refresh_token: z.string().min(1).max(256).meta({ example: 'lkr_AZorPE1eX2CK...' }),
+    ...wish,
+  })
   .meta({ id: 'RefreshRequest' })
+
+export const CredentialRequest = z
+  .strictObject({
+    credential: z.string().min(1).max(256).meta({
+      description: 'As `latchkey accounts create --service` prints it.',
+      example: 'lkc_AZorPE1eX2CK...',
+    }),
+    ...wish,
+  })
+  .meta({ id: 'CredentialRequest' })
 
 export const LogoutRequest = z
   .strictObject({
@@ -18,24 +50,34 @@ export const LogoutRequest = z
   })
   .meta({ id: 'LogoutRequest' })
 
+const AccessTokenFields = {
+  access_token: z
+    .string()
+    .meta({ description: 'For `Authorization: Bearer`.', example: 'eyJhbGciOiJIUzI1NiIs...' }),
+  token_type: z.literal('Bearer'),
+  expires_in: z
+    .int()
+    .nonnegative()
+    .meta({ description: 'Seconds until the access token expires.', example: 600 }),
+}
+
+const GrantedScope = z.string().meta({ description: 'Scopes, separated by spaces.', example: 'account' })
+
 export const TokensBody = z
   .object({
-    access_token: z
-      .string()
-      .meta({ description: 'For `Authorization: Bearer`.', example: 'eyJhbGciOiJIUzI1NiIs...' }),
-    token_type: z.literal('Bearer'),
-    expires_in: z
-      .int()
-      .nonnegative()
-      .meta({ description: 'Seconds until the access token expires.', example: 600 }),
+    ...AccessTokenFields,
     refresh_token: z.string().meta({ description: 'For one refresh.', example: 'lkr_AZorPE1eX2CK...' }),
     refresh_token_expires_in: z
       .int()
       .nonnegative()
       .meta({ description: 'Seconds until the refresh token expires, unused.', example: 604_800 }),
-    scope: z.string().meta({ description: 'Scopes, separated by spaces.', example: 'account' }),
+    scope: GrantedScope,
   })
   .meta({ id: 'Tokens', description: 'What lets you in (RFC 6749 section 5.1).' })
+
+export const AccessTokenBody = z
+  .object({ ...AccessTokenFields, scope: GrantedScope })
+  .meta({ id: 'AccessToken', description: 'What lets a service in (RFC 6749 section 4.4.3).' })
 
 export const ClaimsBody = z
   .object({

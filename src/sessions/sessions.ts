@@ -1,11 +1,11 @@
-import { setImmediate } from 'node:timers/promises'
 import type { Client, RecordEvent } from '../events.ts'
 import type { Passwords } from '../passwords/passwords.ts'
 import { withPassword } from '../passwords/proof.ts'
 import { Problem } from '../problem.ts'
 import type { Claims } from '../tokens/claims.ts'
 import type { Revocations } from '../tokens/revocations.ts'
-import { createIssue, type IssueParts, type Tokens } from './issue.ts'
+import { createCredentials } from './credentials.ts'
+import { createIssue, type IssueParts, type Tokens, type Wish } from './issue.ts'
 import { createRefresh } from './refresh.ts'
 import type { Credentials, Session, SessionStore, Which } from './store.ts'
 
@@ -18,6 +18,8 @@ export interface SessionsParts extends IssueParts {
   readonly passwords: Passwords
   readonly revocations: Revocations
   readonly record: RecordEvent
+  /** Milliseconds since 1970. */
+  readonly clock: () => number
 }
 
 export type Sessions = ReturnType<typeof createSessions>
@@ -31,7 +33,9 @@ export function createSessions(parts: SessionsParts) {
   async function openFor(
     account: Credentials,
     password: string,
+    wish: Wish,
     client: Client,
+    now: number,
   ): Promise<Tokens | undefined> {
     // The right password alone gets to hear that the account is disabled.
     if (account.status === 'disabled') {
@@ -40,37 +44,42 @@ export function createSessions(parts: SessionsParts) {
     }
     const { passwordHash } = account
     const rehashed = passwords.needsRehash(passwordHash) ? await passwords.hash(password) : passwordHash
-    const { row, tokens } = issue.draft(account.id, account.roles, client)
+    const { row, tokens } = issue.draft(account, wish, client, now)
     if (!(await store.open(row, passwordHash, rehashed))) return undefined
     record('login', client, { account_id: account.id, session_id: row.id })
     return tokens
   }
 
   /**
-   * What every route asks that goes to the database anyway: whether the session is still there. Another node, or this
-   * one before it was started again, may have ended it. From then on the guard here refuses it too.
+   * What every route asks that goes to the database anyway: whether the session is still there. Another node may have
+   * ended it this very moment.
    *
    * @throws Problem token_revoked
    */
   async function requireSession({ sid }: Pick<Claims, 'sid'>): Promise<void> {
-    if (await store.exists(sid)) return
-    revocations.revoke([sid])
-    throw new Problem('token_revoked')
+    if (!(await store.exists(sid))) throw new Problem('token_revoked')
   }
 
   return {
     draft: issue.draft,
     refresh,
+    ...createCredentials({ ...parts, issue }),
 
     /**
      * Opens a session for an address and its password.
      *
      * @param emailKey the address as emailKey() writes it
-     * @throws Problem invalid_credentials, in the same time for known and unknown addresses; account_disabled; overloaded
+     * @throws Problem invalid_credentials, in the same time for known and unknown addresses; account_disabled;
+     *   overloaded; invalid_request for an audience that is not configured, or for a scope that the account doesn't have
      */
-    async logIn(emailKey: string, password: string, client: Client): Promise<Tokens> {
-      const find = () => store.findCredentials(emailKey)
-      const open = (account: Credentials) => openFor(account, password, client)
+    async logIn(emailKey: string, password: string, wish: Wish, client: Client): Promise<Tokens> {
+      issue.audienceOf(wish)
+      let now: number
+      const find = () => {
+        now = clock()
+        return store.findCredentials(emailKey)
+      }
+      const open = (account: Credentials) => openFor(account, password, wish, client, now)
       return withPassword(passwords, password, find, open, (account) => {
         record('login_failed', client, {
           ...(account && { account_id: account.id }),
@@ -88,8 +97,8 @@ export function createSessions(parts: SessionsParts) {
 
     /**
      * Signs out: of this session, of the account's others, or of all. This node's guard refuses the ended sessions'
-     * access tokens at once. Who signs out is signed out, also where the session has ended already; to sign out others
-     * takes a session that hasn't.
+     * access tokens at once, every other node's within a second. Who signs out is signed out, also where the session has
+     * ended already; to sign out others takes a session that hasn't.
      *
      * @throws Problem token_revoked
      */
@@ -100,35 +109,17 @@ export function createSessions(parts: SessionsParts) {
     ): Promise<void> {
       if (scope !== 'this') await requireSession({ sid })
       const which: Which = { this: { only: sid }, others: { except: sid }, all: 'all' as const }[scope]
-      const ended = await store.end(sub, which)
-      revocations.revoke(scope === 'others' ? ended : [...ended, sid])
-      record('logout', client, { account_id: sub, session_id: sid, sessions_ended: ended.length })
+      const ended = await store.end(sub, which, clock(), scope === 'others' ? undefined : sid)
+      revocations.apply(ended.revocations)
+      record('logout', client, { account_id: sub, session_id: sid, sessions_ended: ended.count })
     },
 
     /** Ends one session of an account. @throws Problem not_found if the account has no such session */
     async end(accountId: string, sessionId: string, client: Client): Promise<void> {
-      const ended = await store.end(accountId, { only: sessionId })
-      if (ended.length === 0) throw new Problem('not_found', { detail: 'The account has no such session.' })
-      revocations.revoke(ended)
+      const ended = await store.end(accountId, { only: sessionId }, clock())
+      if (ended.count === 0) throw new Problem('not_found', { detail: 'The account has no such session.' })
+      revocations.apply(ended.revocations)
       record('session_ended', client, { account_id: accountId, session_id: sessionId })
-    },
-
-    /**
-     * Deletes every expired session, a bounded batch at a time, and lets others do their work in between.
-     *
-     * @param isStopped asked between batches
-     * @returns how many
-     */
-    async sweep(isStopped: () => boolean): Promise<number> {
-      let deleted = 0
-      for (let full = true; full && !isStopped(); ) {
-        const batch = await store.sweep(clock())
-        deleted += batch.deleted
-        full = batch.full
-        // SQLite answers without ever leaving the event loop.
-        await setImmediate()
-      }
-      return deleted
     },
   }
 }

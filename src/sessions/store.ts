@@ -1,6 +1,8 @@
 import type { Insertable, Selectable } from 'kysely'
 import { rolesColumn, rolesFrom } from '../database/roles.ts'
-import type { AccountStatus, Db, SessionsTable, Tx } from '../database/schema.ts'
+import type { AccountKind, AccountStatus, Db, SessionsTable, Tx } from '../database/schema.ts'
+import { revoke } from '../revocations/store.ts'
+import type { Revocation } from '../tokens/revocations.ts'
 
 export type NewSession = Insertable<SessionsTable>
 export type Session = Selectable<SessionsTable>
@@ -14,7 +16,11 @@ export interface Credentials {
 }
 
 /** A session together with what its account may do now. */
-export type OpenSession = Session & { readonly status: AccountStatus; readonly roles: readonly string[] }
+export type OpenSession = Session & {
+  readonly account_kind: AccountKind
+  readonly status: AccountStatus
+  readonly roles: readonly string[]
+}
 
 /** Which sessions of an account: one, all but one, or all. */
 export type Which = { readonly only: string } | { readonly except: string } | 'all'
@@ -31,6 +37,7 @@ export function createSessionStore(db: Db) {
         .selectFrom('accounts')
         .select(['id', 'password_hash as passwordHash', 'status', rolesColumn])
         .where('email_key', '=', emailKey)
+        .where('kind', '=', 'person')
         .executeTakeFirst()
       return row && { ...row, roles: rolesFrom(row.roles) }
     },
@@ -69,7 +76,7 @@ export function createSessionStore(db: Db) {
         .selectFrom('sessions')
         .innerJoin('accounts', 'accounts.id', 'sessions.account_id')
         .selectAll('sessions')
-        .select(['accounts.status', rolesColumn])
+        .select(['accounts.status', 'accounts.kind as account_kind', rolesColumn])
         .where('sessions.id', '=', id)
         .executeTakeFirst()
       return row && { ...row, roles: rolesFrom(row.roles) }
@@ -100,9 +107,33 @@ export function createSessionStore(db: Db) {
         .execute()
     },
 
-    /** @returns the ids of the sessions that ended */
-    async end(accountId: string, which: Which): Promise<string[]> {
-      return endSessions(db, accountId, which)
+    /**
+     * Notes that a credential is used now, on the condition that its secret is the right one and that it hasn't expired.
+     *
+     * @returns whether it may be used
+     */
+    async useCredential(id: string, secretHash: Uint8Array, now: number): Promise<boolean> {
+      const row = await db
+        .updateTable('sessions')
+        .set({ last_used_at: now })
+        .where('id', '=', id)
+        .where('kind', '=', 'credential')
+        .where('secret_hash', '=', secretHash)
+        .where('expires_at', '>', now)
+        .returning('id')
+        .executeTakeFirst()
+      return row !== undefined
+    },
+
+    /**
+     * Ends sessions, and revokes their tokens in the same transaction.
+     *
+     * @param now milliseconds since 1970
+     * @param revokeAlso a session whose tokens are revoked even where it has ended already
+     * @returns the revocations, to be applied
+     */
+    async end(accountId: string, which: Which, now: number, revokeAlso?: string): Promise<EndedSessions> {
+      return db.transaction().execute(async (tx) => endSessions(tx, accountId, which, now, revokeAlso))
     },
 
     /** Deletes expired sessions, a bounded batch at a time. @returns how many it deleted; a full batch means: again */
@@ -128,12 +159,29 @@ export async function insertSession(db: Db | Tx, session: NewSession): Promise<v
   await db.insertInto('sessions').values(session).execute()
 }
 
-/** @returns the ids of the sessions that ended */
-export async function endSessions(db: Db | Tx, accountId: string, which: Which): Promise<string[]> {
-  let query = db.deleteFrom('sessions').where('account_id', '=', accountId)
+/** What came of ending sessions. */
+export interface EndedSessions {
+  /** How many ended. */
+  readonly count: number
+  /** To be applied once the transaction has been committed. */
+  readonly revocations: readonly Revocation[]
+}
+
+/** Does what the store's end() does, in a transaction that does more. Nothing may be locked in it afterwards. */
+export async function endSessions(
+  tx: Tx,
+  accountId: string,
+  which: Which,
+  now: number,
+  revokeAlso?: string,
+): Promise<EndedSessions> {
+  let query = tx.deleteFrom('sessions').where('account_id', '=', accountId)
   if (which !== 'all') {
     query = 'only' in which ? query.where('id', '=', which.only) : query.where('id', '!=', which.except)
   }
   const rows = await query.returning('id').execute()
-  return rows.map((row) => row.id)
+  const ids = new Set(rows.map((row) => row.id))
+  if (revokeAlso !== undefined) ids.add(revokeAlso)
+  const causes = [...ids].map((sessionId) => ({ sessionId }))
+  return { count: rows.length, revocations: await revoke(tx, causes, now) }
 }

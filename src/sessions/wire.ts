@@ -1,7 +1,8 @@
 import type { z } from 'zod'
 import type { Claims } from '../tokens/claims.ts'
+import type { AccessToken } from '../tokens/mint.ts'
 import type { Tokens } from './issue.ts'
-import type { SessionBody, TokensBody } from './schemas.ts'
+import type { AccessTokenBody, SessionBody, TokensBody } from './schemas.ts'
 import type { Session } from './store.ts'
 
 /** Tokens as they go over the wire. */
@@ -14,6 +15,11 @@ export function tokensBody(tokens: Tokens): z.input<typeof TokensBody> {
     refresh_token_expires_in: tokens.refreshTokenExpiresIn,
     scope: tokens.scope,
   }
+}
+
+/** An access token alone as it goes over the wire. */
+export function accessTokenBody({ token, expiresIn, scope }: AccessToken): z.input<typeof AccessTokenBody> {
+  return { access_token: token, token_type: 'Bearer', expires_in: expiresIn, scope }
 }
 
 /** A session as it goes over the wire, to who asks by a token with these claims. */

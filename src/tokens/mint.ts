@@ -1,7 +1,6 @@
 import { randomUUIDv7 } from 'node:crypto'
 import { LONGEST_TOKEN } from './claims.ts'
-import type { Keyring, Parties } from './keyring.ts'
-import { scopesOf } from './roles.ts'
+import type { Keyring } from './keyring.ts'
 
 export interface AccessToken {
   readonly token: string
@@ -10,11 +9,14 @@ export interface AccessToken {
   readonly scope: string
 }
 
-/** For whom a token is minted. */
+/** For whom a token is minted, and what it lets them do. */
 export interface Subject {
   readonly accountId: string
   readonly sessionId: string
   readonly roles: readonly string[]
+  readonly scopes: readonly string[]
+  /** One that the keyring has. */
+  readonly audience: string
   /** Milliseconds since 1970 at which the session ends: no token outlives it. */
   readonly sessionExpiresAt: number
 }
@@ -24,15 +26,17 @@ export type Mint = (subject: Subject, now: number) => AccessToken
 
 /**
  * @param ttl seconds that a token lives at most
- * @returns the function that mints access tokens, signed by the keyring's current key
- * @throws (when minting) an Error if the token would be longer than 2 KiB
+ * @returns the function that mints access tokens, signed by the keyring's current key for their audience
+ * @throws (when minting) an Error if the token would be longer than 2 KiB, or if no key signs for its audience
  */
-export function createMint(keyring: Keyring, { issuer, audience }: Parties, ttl: number): Mint {
-  return ({ accountId, sessionId, roles, sessionExpiresAt }, now) => {
+export function createMint(keyring: Keyring, { issuer }: { readonly issuer: string }, ttl: number): Mint {
+  return ({ accountId, sessionId, roles, scopes, audience, sessionExpiresAt }, now) => {
     const iat = Math.floor(now / 1_000)
     const exp = Math.min(iat + ttl, Math.ceil(sessionExpiresAt / 1_000))
-    const scope = scopesOf(roles).join(' ')
-    const token = keyring.current.sign({
+    const scope = scopes.join(' ')
+    const key = keyring.signerFor(audience)
+    if (key === undefined) throw new Error('no key signs for the audience')
+    const token = key.sign({
       iss: issuer,
       aud: audience,
       sub: accountId,

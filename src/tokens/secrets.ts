@@ -1,7 +1,10 @@
-import { randomBytes } from 'node:crypto'
+import { hkdfSync, randomBytes } from 'node:crypto'
 
 const MIN_BYTES = 32
 const MIN_DISTINCT_BYTES = 10
+
+/** What a line begins with that is no part of the secrets: `latchkey secret rotate` keeps its notes there. */
+export const NOTE = '# latchkey: '
 
 // Secrets that were printed in documentation, tutorials or RFC 7515 appendix A.1, letters and digits only, in lower case.
 const publishedExamples = [
@@ -35,7 +38,7 @@ export class SecretFault extends Error {
 
 /**
  * Reads what JWT_SECRET holds: one secret, or several separated by commas. Each is text, or bytes behind
- * `base64:` (also base64url) or `hex:`.
+ * `base64:` (also base64url) or `hex:`. Lines that begin with NOTE are left out.
  *
  * @returns the secrets in the order given: the first signs, all verify
  * @throws SecretFault for a secret of fewer than 32 bytes (RFC 7518 section 3.2), one of little variety, PEM or
@@ -43,15 +46,50 @@ export class SecretFault extends Error {
  */
 export function parseSecrets(text: string): readonly Buffer[] {
   refuseKeyFiles(text)
-  const secrets = text.split(',').map((part) => parseSecret(part.trim()))
+  const secrets = splitSecrets(text).map(parseSecret)
   const distinct = new Set(secrets.map((secret) => secret.toString('hex')))
   if (distinct.size < secrets.length) throw new SecretFault('lists the same secret twice')
   return secrets
 }
 
+/** @returns the secrets in the words in which they were given, unread */
+export function splitSecrets(text: string): readonly string[] {
+  const lines = text.split('\n').filter((line) => !line.startsWith(NOTE))
+  return lines
+    .join('\n')
+    .split(',')
+    .map((part) => part.trim())
+}
+
 /** A new secret of 32 random bytes, in the form that parseSecrets reads. */
 export function generateSecret(): string {
-  return `base64:${randomBytes(MIN_BYTES).toString('base64')}`
+  return formatSecret(randomBytes(MIN_BYTES))
+}
+
+/**
+ * The id of a secret: the same on every node, and nothing of the secret can be told from it.
+ * HKDF (RFC 5869) with a label of its own keeps it apart from every other use of the secret.
+ *
+ * @returns 16 characters of base64url
+ */
+export function kidOf(secret: Buffer): string {
+  return Buffer.from(hkdfSync('sha256', secret, '', 'latchkey kid v1', 12)).toString('base64url')
+}
+
+/**
+ * The secret of one audience alone, derived by HKDF-SHA256 (RFC 5869). Who holds it can verify, and could forge, tokens
+ * of that audience and no others; the secret it was derived from can't be told from it.
+ *
+ * @param audience the string that the tokens carry in `aud`
+ * @returns 32 bytes
+ */
+export function deriveSecret(secret: Buffer, audience: string): Buffer {
+  return Buffer.from(hkdfSync('sha256', secret, '', `latchkey audience v1:${audience}`, MIN_BYTES))
+}
+
+/** A secret in the form that parseSecrets reads. */
+export function formatSecret(secret: Buffer): string {
+  return `base64:${secret.toString('base64')}`
 }
 
 function parseSecret(text: string): Buffer {

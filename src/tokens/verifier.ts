@@ -1,48 +1,85 @@
 import { isUtf8 } from 'node:buffer'
-import { LRUCache } from 'lru-cache'
 import { Problem } from '../problem.ts'
-import { ALGORITHM, type Claims, LEEWAY, LONGEST_TOKEN, LONGEST_TOKEN_TTL, TOKEN_TYPE } from './claims.ts'
-import type { Key, Keyring, Parties } from './keyring.ts'
+import {
+  ALGORITHM,
+  type Claims,
+  LEEWAY,
+  LONGEST_TOKEN,
+  LONGEST_TOKEN_TTL,
+  type Parties,
+  TOKEN_TYPE,
+} from './claims.ts'
 import type { Revocations } from './revocations.ts'
-
-const REMEMBERED_TOKENS = 10_000
+import { createTokenMemory } from './token-memory.ts'
 
 // Base64url in its one canonical form: no padding, and zero in the bits that a last character leaves over
 // (RFC 4648 section 3.5; RFC 8725bis section 3.14).
 const SEGMENT = '(?:[\\w-]{4})*(?:[\\w-][AQgw]|[\\w-]{2}[AEIMQUYcgkosw048])?'
 const COMPACT_JWS = new RegExp(`^${SEGMENT}\\.${SEGMENT}\\.${SEGMENT}$`)
 
+/** One secret, ready to verify. */
+export interface VerificationKey {
+  /** Checks what verifyOptions() says. @throws an Error for whatever doesn't hold */
+  verify(token: string): void
+}
+
+/** The secrets by their kid. */
+export interface VerificationKeys {
+  /** @returns the key of that kid, or undefined: an unknown kid fails closed */
+  find(kid: unknown): VerificationKey | undefined
+  /** How often the secrets were replaced. */
+  readonly generation: number
+}
+
 export interface VerifierParts extends Parties {
-  readonly keyring: Keyring
+  readonly keyring: VerificationKeys
   readonly revocations: Revocations
   /** Milliseconds since 1970. */
   readonly clock: () => number
+  /** Seconds after which not to have heard of revocations is to let nobody in; undefined is never. */
+  readonly maxStaleness?: number | undefined
 }
 
 /**
  * Decides whether a token is let in.
  *
  * @returns its claims, frozen
- * @throws Problem token_invalid, token_expired or token_revoked
+ * @throws Problem token_invalid, token_expired, token_revoked, token_stale, revocations_stale
  */
 export type Verify = (token: string) => Claims
 
 /**
- * Builds the verifier: synchronous, and from memory alone. A token that verified once is remembered by its exact
- * text; its times and its revocation are looked at again on every use. A token that failed is never remembered, so
- * nobody can push out good ones.
+ * Builds the verifier: synchronous, and from memory alone. A token that verified once is remembered by its exact text
+ * until a revocation speaks of its session or its account; its times are looked at again on every use. A token that
+ * failed is never remembered, so nobody can push out good ones.
  */
 export function createVerifier(parts: VerifierParts): Verify {
-  const { revocations, clock } = parts
-  const remembered = new LRUCache<string, Claims>({ max: REMEMBERED_TOKENS })
+  const { keyring, revocations, clock, maxStaleness } = parts
+  const remembered = createTokenMemory()
+  revocations.onRevocation((cause) => {
+    remembered.forget('sessionId' in cause ? cause.sessionId : cause.accountId)
+  })
+  let { generation } = keyring
+
+  function verifyAndRemember(token: string, now: number): Claims {
+    const claims = verifyAfresh(token, parts)
+    checkTimes(claims, now)
+    revocations.check(claims)
+    remembered.add(token, claims)
+    return claims
+  }
 
   return (token) => {
+    // What was remembered may be signed by a secret that was dropped.
+    if (generation !== keyring.generation) {
+      remembered.clear()
+      generation = keyring.generation
+    }
     const now = clock() / 1_000
-    const known = remembered.get(token)
-    const claims = known ?? verifyAfresh(token, parts)
-    checkTimes(claims, now)
-    if (known === undefined) remembered.set(token, claims)
-    if (revocations.isRevoked(claims.sid)) throw new Problem('token_revoked')
+    const known = remembered.find(token)
+    if (known !== undefined) checkTimes(known, now)
+    const claims = known ?? verifyAndRemember(token, now)
+    if (maxStaleness !== undefined && revocations.age() > maxStaleness) throw new Problem('revocations_stale')
     return claims
   }
 }
@@ -91,7 +128,7 @@ function isObject(value: unknown): value is Record<string, unknown> {
 }
 
 // Whatever the library says of a token, and in whichever words, is a 401 and never a 500.
-function checkSignature(key: Key, token: string): void {
+function checkSignature(key: VerificationKey, token: string): void {
   try {
     key.verify(token)
   } catch (cause) {

@@ -25,6 +25,8 @@ for (const database of databases) {
         ...shared,
         store: createSessionStore(opened.db),
         mint: createMint(keyring, config, config.accessTokenTtl),
+        roles: config.roles,
+        audiences: [config.audience],
         idleTtl: config.refreshTokenTtl,
         sessionTtl: config.sessionTtl,
       })

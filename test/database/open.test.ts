@@ -9,6 +9,7 @@ import { startCli } from '../helpers/process.ts'
 import { type DatabaseName, databases } from '../helpers/service.ts'
 
 const onIdleError = () => {}
+const migrations = ['0001-accounts-and-sessions', '0002-revocations']
 
 /** Where an empty database is. */
 async function emptyDatabase(t: Test, kind: DatabaseName): Promise<string> {
@@ -46,7 +47,7 @@ for (const kind of databases) {
   t.test(`an empty database is brought up to date once, on ${kind}`, async (t) => {
     const url = await emptyDatabase(t, kind)
     const first = await openDatabase({ url, poolSize: 2, onIdleError })
-    t.same(await appliedMigrations(first), ['0001-accounts-and-sessions'])
+    t.same(await appliedMigrations(first), migrations)
     await sql`
       insert into accounts (id, email, email_key, password_hash, status, created_at, updated_at)
       values ('0199b3a0-0000-7000-8000-000000000000', 'a@example.com', 'a@example.com', '', 'active', 1, 1)
@@ -54,7 +55,7 @@ for (const kind of databases) {
     await first.close()
 
     const second = await open(t, url)
-    t.same(await appliedMigrations(second), ['0001-accounts-and-sessions'])
+    t.same(await appliedMigrations(second), migrations)
     t.equal((await second.db.selectFrom('accounts').selectAll().execute()).length, 1, 'what was there stays')
   })
 
@@ -67,7 +68,7 @@ for (const kind of databases) {
       const { code } = await node.ended(30_000)
       t.equal(code, 0, node.stderr())
     }
-    t.same(await appliedMigrations(await open(t, url)), ['0001-accounts-and-sessions'])
+    t.same(await appliedMigrations(await open(t, url)), migrations)
   })
 
   t.test(`a migration that fails leaves nothing half done, on ${kind}`, async (t) => {
@@ -97,7 +98,7 @@ t.test('several that open in one process migrate once, on postgres', async (t) =
   const url = await emptyDatabase(t, 'postgres')
   const opened = await Promise.all(Array.from({ length: 5 }, () => open(t, url)))
   for (const database of opened) {
-    t.same(await appliedMigrations(database), ['0001-accounts-and-sessions'])
+    t.same(await appliedMigrations(database), migrations)
     await database.ping()
   }
 })

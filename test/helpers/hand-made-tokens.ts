@@ -1,6 +1,5 @@
 import { createHmac, randomUUID } from 'node:crypto'
-import { kidOf } from '../../src/tokens/keyring.ts'
-import { parseSecrets } from '../../src/tokens/secrets.ts'
+import { kidOf, parseSecrets } from '../../src/tokens/secrets.ts'
 import { SECRET } from './service.ts'
 
 /** The bytes of the secret that the tests' services sign with. */

@@ -57,7 +57,7 @@ export function startCli(
     folder,
     stdout: () => stdout,
     stderr: () => stderr,
-    ended: (deadline = 15_000) =>
+    ended: (deadline = 30_000) =>
       poll(
         `the end of latchkey ${args.join(' ')}`,
         () =>
@@ -73,10 +73,11 @@ export function startCli(
 /** Starts `latchkey serve` on a free port and waits until it listens. */
 export async function startServer(t: Test, options: CliOptions = {}): Promise<ServerProcess> {
   const cli = startCli(t, ['serve'], { ...options, env: { PORT: '0', ...options.env } })
-  const url = await poll('the server to listen', () => {
+  const listening = () => {
     if (cli.child.exitCode !== null) throw new Error(`the server ended: ${cli.stdout()}${cli.stderr()}`)
     return /Server listening at (http:[^"]+)/.exec(cli.stdout())?.[1]
-  })
+  }
+  const url = await poll('the server to listen', listening, 30_000)
   return { ...cli, url }
 }
 

@@ -10,6 +10,7 @@ export function someAccount(differing: Partial<Account> = {}): Account {
   const id = randomUUIDv7()
   return {
     id,
+    kind: 'person',
     email: `${id}@example.com`,
     name: null,
     status: 'active',

@@ -83,16 +83,17 @@ export async function createDatabase(t: Test, kind: DatabaseName): Promise<Datab
   return database
 }
 
-/** The whole service on an empty database, with a clock that can be moved and a cheap hasher; it doesn't listen. */
+/** The whole service, on an empty database unless one is given, with a clock that can be moved and a cheap hasher; it doesn't listen. */
 export async function createService(
   t: Test,
-  options: { database?: DatabaseName; env?: Record<string, string> } = {},
+  options: { database?: DatabaseName | Database; env?: Record<string, string> } = {},
 ): Promise<TestService> {
   const log: string[] = []
   const clock = testClock()
   const config = parseConfig({ JWT_SECRET: SECRET, LOG_LEVEL: 'trace', ...options.env })
   const keyring = await createKeyring(config.secrets ?? [], config)
-  const database = await createDatabase(t, options.database ?? 'sqlite')
+  const { database: given = 'sqlite' } = options
+  const database = typeof given === 'string' ? await createDatabase(t, given) : given
   const app = createApp({
     config,
     database,

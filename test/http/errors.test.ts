@@ -34,7 +34,9 @@ t.test('a method that a path does not have is 405, and Allow names those it has'
   t.ok(paths.size > 8)
   const methods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE', 'PROPFIND', 'PURGE']
   for (const [path, own] of paths) {
-    const allowed = [...own, ...(own.includes('GET') ? ['HEAD'] : [])].sort()
+    // The revocation feed has no HEAD: it would have to read a stream to its end.
+    const hasHead = own.includes('GET') && path !== '/revocations'
+    const allowed = [...own, ...(hasHead ? ['HEAD'] : [])].sort()
     for (const method of methods.filter((method) => !allowed.includes(method))) {
       const reply = await app.inject({ method: method as 'GET', url: `${path}?a=b` })
       t.equal(reply.statusCode, 405, `${method} ${path}`)
@@ -53,7 +55,9 @@ t.test('HEAD answers what GET does, without the body', async (t) => {
     const head = await service.app.inject({ method: 'HEAD', url, headers })
     t.equal(head.statusCode, 200, url)
     t.equal(head.body, '')
-    t.equal(head.headers['content-length'], String(get.rawPayload.length))
+    // What /readyz says of the age of its knowledge is longer at some times than at others.
+    if (url === '/readyz') t.match(head.headers['content-length'], /^[1-9]\d\d$/)
+    else t.equal(head.headers['content-length'], String(get.rawPayload.length))
     t.equal(head.headers['content-type'], get.headers['content-type'])
   }
   const refused = await service.app.inject({ method: 'HEAD', url: '/me' })

@@ -19,7 +19,12 @@ for (const database of databases) {
     t.strictSame(alive.json(), { status: 'alive' })
     const ready = await service.send('GET', '/readyz')
     t.equal(ready.statusCode, 200)
-    t.strictSame(ready.json(), { status: 'ready', checks: { database: 'up' } })
+    const { revocations, ...rest } = ready.json()
+    const [signing] = service.keyring.kids
+    const keys = { signing, verifying: [signing] }
+    t.strictSame(rest, { status: 'ready', checks: { database: 'up' }, keys })
+    t.equal(revocations.live, 0)
+    t.ok(revocations.age >= 0 && revocations.age < 5, `what is known is ${revocations.age} s old`)
     for (const reply of [alive, ready]) t.equal(reply.headers['cache-control'], 'no-store')
   })
 
@@ -32,7 +37,13 @@ for (const database of databases) {
     }
     const app = Fastify()
     useZod(app)
-    await healthRoutes(app as unknown as Scope, { database: { ping }, isDraining: () => false })
+    await healthRoutes(app as unknown as Scope, {
+      database: { ping },
+      keyring: { kids: ['a kid'] },
+      revocations: { size: 0, age: () => 0 },
+      maxStaleness: undefined,
+      isDraining: () => false,
+    })
     const replies = await Promise.all(Array.from({ length: 200 }, async () => app.inject('/readyz')))
     t.ok(replies.every((reply) => reply.statusCode === 200))
     t.ok(pings <= 3, `${pings} pings for 200 probes`)

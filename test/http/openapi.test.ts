@@ -113,7 +113,7 @@ t.test('what it calls guarded is guarded, and nothing else', async (t) => {
   }
   t.strictSame(
     operations.filter(({ operation }) => operation.security.length === 0).map(({ path }) => path),
-    ['/livez', '/readyz', '/auth/login', '/auth/refresh', '/auth/signup'],
+    ['/livez', '/readyz', '/auth/login', '/auth/refresh', '/auth/token', '/auth/signup'],
   )
 })
 

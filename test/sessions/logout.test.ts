@@ -1,7 +1,17 @@
 import type { Test } from 'tap'
 import t from 'tap'
+import { createSessionStore } from '../../src/sessions/store.ts'
+import { createServiceAccount, signUpAdmin } from '../helpers/operators.ts'
+import { poll } from '../helpers/poll.ts'
 import { isProblem } from '../helpers/problems.ts'
-import { createService, type DatabaseName, databases, PASSWORD } from '../helpers/service.ts'
+import {
+  createService,
+  type DatabaseName,
+  databases,
+  PASSWORD,
+  type SignedUp,
+  type TestService,
+} from '../helpers/service.ts'
 
 // Three sessions of one account, and one of somebody else.
 async function open(t: Test, database: DatabaseName) {
@@ -29,6 +39,17 @@ async function open(t: Test, database: DatabaseName) {
     }
   }
   return { service, token: ada.accessToken, ada, areOpen }
+}
+
+/** Ends a session as another node does: in the database, and not in this node's memory. */
+async function endElsewhere({ database, clock }: TestService, { accountId, sessionId }: SignedUp) {
+  await createSessionStore(database.db).end(accountId, { only: sessionId }, clock())
+}
+
+/** Waits until the guard has heard that a token's session ended. */
+async function isRefused(service: TestService, token: string): Promise<void> {
+  const refused = async () => (await service.send('GET', '/me', { token })).statusCode === 401
+  await poll('its refusal', refused, 1_000)
 }
 
 for (const database of databases) {
@@ -92,32 +113,70 @@ t.test('who logs out of a session that another node ended is out here too', asyn
   isProblem(t, await service.send('GET', '/me', { token }), 'token_revoked')
 })
 
-t.test(
-  'a session that ended elsewhere is refused wherever the database is asked, and from then on',
-  async (t) => {
-    const { service, token, ada } = await open(t, 'sqlite')
-    await service.database.db.deleteFrom('sessions').where('id', '=', ada.sessionId).execute()
-    for (const [method, path] of [
-      ['GET', '/account'],
-      ['PATCH', '/account'],
-      ['PUT', '/account/password'],
-      ['DELETE', '/account'],
-      ['GET', '/account/sessions'],
-      ['DELETE', `/account/sessions/${ada.sessionId}`],
-      ['GET', '/me'],
-    ] as const) {
-      isProblem(t, await service.send(method, path, { token }), 'token_revoked')
-    }
-  },
-)
+for (const database of databases) {
+  t.test(
+    `a session that ended elsewhere is refused wherever the database is asked, on ${database}`,
+    async (t) => {
+      const { service, token, ada } = await open(t, database)
+      // Before this node can have heard of it.
+      await service.database.db.deleteFrom('sessions').where('id', '=', ada.sessionId).execute()
+      for (const [method, path] of [
+        ['GET', '/account'],
+        ['PATCH', '/account'],
+        ['PUT', '/account/password'],
+        ['DELETE', '/account'],
+        ['GET', '/account/sessions'],
+        ['DELETE', `/account/sessions/${ada.sessionId}`],
+      ] as const) {
+        isProblem(t, await service.send(method, path, { token }), 'token_revoked')
+      }
+    },
+  )
+
+  t.test(
+    `a session that another node ended is refused everywhere within a second, on ${database}`,
+    async (t) => {
+      const { service, token, ada } = await open(t, database)
+      const me = () => service.send('GET', '/me', { token })
+      t.equal((await me()).statusCode, 200)
+      await createSessionStore(service.database.db).end(
+        ada.accountId,
+        { only: ada.sessionId },
+        service.clock(),
+      )
+      await poll('its refusal', async () => (await me()).statusCode === 401, 1_000)
+      isProblem(t, await me(), 'token_revoked')
+    },
+  )
+}
 
 t.test('a session that ended elsewhere can sign out nobody else', async (t) => {
   for (const scope of ['others', 'all']) {
     const { service, token, ada, areOpen } = await open(t, 'sqlite')
-    await service.database.db.deleteFrom('sessions').where('id', '=', ada.sessionId).execute()
+    await endElsewhere(service, ada)
     isProblem(t, await service.send('POST', '/auth/logout', { token, body: { scope } }), 'token_revoked')
+    await isRefused(service, token)
     await areOpen(t, [false, true, true, true])
   }
+})
+
+t.test('without the scope account a token signs out its own session alone', async (t) => {
+  const service = await createService(t)
+  const root = await signUpAdmin(service)
+  const logIn = { email: root.email, password: PASSWORD, scope: 'admin' }
+  const narrow = (await service.send('POST', '/auth/login', { body: logIn })).json().access_token
+  const billing = await createServiceAccount(service)
+  for (const token of [narrow, billing.accessToken]) {
+    for (const scope of ['others', 'all']) {
+      const reply = await service.send('POST', '/auth/logout', { token, body: { scope } })
+      isProblem(t, reply, 'insufficient_scope')
+      t.match(reply.headers['www-authenticate'], /error="insufficient_scope".* scope="account"/)
+    }
+    t.equal((await service.send('GET', '/me', { token })).statusCode, 200, 'and nothing has ended')
+    t.equal((await service.send('POST', '/auth/logout', { token })).statusCode, 204)
+    isProblem(t, await service.send('GET', '/me', { token }), 'token_revoked')
+  }
+  t.equal((await service.send('GET', '/me', { token: root.accessToken })).statusCode, 200)
 })
 
 t.test('what is no log-out is refused, and ends nothing', async (t) => {

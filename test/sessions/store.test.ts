@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import { createAccountStore } from '../../src/accounts/store.ts'
 import { rolesFrom } from '../../src/database/roles.ts'
-import { createSessionStore } from '../../src/sessions/store.ts'
+import { createRevocationStore } from '../../src/revocations/store.ts'
+import { createSessionStore, type EndedSessions, type Which } from '../../src/sessions/store.ts'
 import { NOON, someAccount, someSession } from '../helpers/rows.ts'
 import { createDatabase, databases } from '../helpers/service.ts'
 
@@ -40,12 +41,21 @@ for (const kind of databases) {
 
     t.test('a session comes back as it was opened, with what its account may do', async (t) => {
       const account = await storedAccount({ roles: ['user', 'admin'] })
-      const session = someSession(account.id, { rotation_salt: randomBytes(32), user_agent: 'curl/8 ⚿' })
+      const differing = { rotation_salt: randomBytes(32), user_agent: 'curl/8 ⚿', scope: 'account' }
+      const session = someSession(account.id, differing)
       t.equal(await sessions.open(session, account.passwordHash, account.passwordHash), true)
       const found = await sessions.find(session.id)
       t.same(
         { ...found, ...bytesOf(found) },
-        { ...session, ...bytesOf(session), status: 'active', roles: ['admin', 'user'] },
+        {
+          ...session,
+          ...bytesOf(session),
+          kind: 'login',
+          scope: 'account',
+          status: 'active',
+          account_kind: 'person',
+          roles: ['admin', 'user'],
+        },
       )
       t.equal(await sessions.find(crypto.randomUUID()), undefined)
     })
@@ -134,13 +144,64 @@ for (const kind of databases) {
       ]
       const other = await stored()
 
-      t.same(await sessions.end(account.id, { only: other.id }), [], 'not of another account')
-      t.same(await sessions.end(account.id, { only: a }), [a])
-      t.same(await sessions.end(account.id, { only: a }), [], 'not twice')
-      t.same(await sessions.end(account.id, { except: b }), [c])
+      const end = (which: Which, revokeAlso?: string) =>
+        sessions.end(account.id, which, NOON, revokeAlso).then(endedSessions)
+
+      t.same(await end({ only: other.id }), { count: 0, ids: [] }, 'not of another account')
+      t.same(await end({ only: a }), { count: 1, ids: [a] })
+      t.same(await end({ only: a }), { count: 0, ids: [] }, 'not twice')
+      t.same(await end({ except: b }), { count: 1, ids: [c] })
       const d = (await stored({}, account)).id
-      t.same(new Set(await sessions.end(account.id, 'all')), new Set([b, d]))
+      t.same(await end('all'), { count: 2, ids: [b, d].sort() })
       t.ok(await sessions.find(other.id))
+    })
+
+    t.test('what ends is revoked, and what is to be revoked also where it has ended before', async (t) => {
+      const account = await storedAccount()
+      const { id } = await stored({}, account)
+      const also = crypto.randomUUID()
+      const store = createRevocationStore(db)
+      const { seq } = await store.head()
+      const ended = await sessions.end(account.id, 'all', NOON, also)
+      t.same(endedSessions(ended), { count: 1, ids: [id, also].sort() })
+      t.same(await store.after(seq, 10), ended.revocations)
+      t.same(
+        ended.revocations.map((each) => each.seq),
+        [seq + 1, seq + 2],
+      )
+
+      t.same(await sessions.end(account.id, 'all', NOON), { count: 0, revocations: [] })
+      t.same(endedSessions(await sessions.end(account.id, 'all', NOON, also)), { count: 0, ids: [also] })
+      const open = await stored({}, account)
+      const once = await sessions.end(account.id, { only: open.id }, NOON, open.id)
+      t.same(endedSessions(once), { count: 1, ids: [open.id] }, 'each once')
+    })
+
+    t.test('a credential is used with its secret, until it expires', async (t) => {
+      const account = await storedAccount()
+      const credential = await stored({ kind: 'credential', scope: 'revocations:read' }, account)
+      const { id, secret_hash: hash } = credential
+      const used = async () => (await sessions.find(id))?.last_used_at
+      const expires = credential.expires_at
+
+      t.equal(await sessions.useCredential(id, randomBytes(32), NOON + 1), false)
+      t.equal(await sessions.useCredential(crypto.randomUUID(), hash, NOON + 1), false)
+      t.equal(await sessions.useCredential(id, hash, expires), false)
+      t.equal(await used(), NOON, 'what is refused leaves no trace')
+      t.equal(await sessions.useCredential(id, hash, expires - 1), true)
+      t.equal(await used(), expires - 1)
+
+      const login = await stored({}, account)
+      t.equal(await sessions.useCredential(login.id, login.secret_hash, NOON), false, 'a login is none')
+    })
+
+    t.test('the address of a service account finds no login', async (t) => {
+      const { id, email } = await storedAccount()
+      t.equal((await sessions.findCredentials(email))?.id, id)
+      await db.updateTable('accounts').set({ kind: 'service' }).where('id', '=', id).execute()
+      t.equal(await sessions.findCredentials(email), undefined)
+      const session = await stored({}, { id, passwordHash: 'the first hash' })
+      t.match(await sessions.find(session.id), { account_kind: 'service' })
     })
 
     t.test('a sweep deletes what has expired, a batch at a time', async (t) => {
@@ -157,6 +218,12 @@ for (const kind of databases) {
       t.ok(await sessions.find(alive.id))
     })
   })
+}
+
+/** What came of ending sessions: how many, and which are revoked as of noon. */
+function endedSessions({ count, revocations }: EndedSessions) {
+  const ids = revocations.map((each) => 'sessionId' in each && each.revokedAt === NOON && each.sessionId)
+  return { count, ids: ids.sort() }
 }
 
 type Bytes = 'seal_key' | 'secret_hash' | 'rotation_salt'

@@ -1,18 +1,21 @@
 import t from 'tap'
-import { createKeyring, kidOf } from '../../src/tokens/keyring.ts'
+import { createKeyring } from '../../src/tokens/keyring.ts'
 import { createMint, type Subject } from '../../src/tokens/mint.ts'
+import { deriveSecret, kidOf } from '../../src/tokens/secrets.ts'
 import { SECRET_BYTES } from '../helpers/hand-made-tokens.ts'
 
 const parties = { issuer: 'https://id.example', audience: 'example' }
 const NOW = Date.UTC(2026, 0, 31, 9, 30) + 250
 const SECOND = Math.floor(NOW / 1_000)
-const keyring = await createKeyring([SECRET_BYTES], parties)
+const keyring = await createKeyring([SECRET_BYTES], { ...parties, otherAudiences: ['billing'] })
 
 function mint(subject: Partial<Subject> = {}, ttl = 600) {
   const whole = {
     accountId: '019a2b3c-4d5e-7f60-8a1b-2c3d4e5f6071',
     sessionId: '019a2b3c-4d5e-7f60-8a1b-2c3d4e5f6072',
     roles: ['user'],
+    scopes: ['account'],
+    audience: 'example',
     sessionExpiresAt: NOW + 86_400_000,
     ...subject,
   }
@@ -26,7 +29,7 @@ t.test('the header is exactly alg, typ and kid', async (t) => {
 })
 
 t.test('the claims are exactly those of the contract', async (t) => {
-  const { claims, expiresIn, scope } = mint({ roles: ['user', 'admin'] })
+  const { claims, expiresIn, scope } = mint({ roles: ['user', 'admin'], scopes: ['account', 'admin'] })
   t.match(claims.jti, /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
   t.strictSame(claims, {
     iss: 'https://id.example',
@@ -37,10 +40,24 @@ t.test('the claims are exactly those of the contract', async (t) => {
     iat: SECOND,
     exp: SECOND + 600,
     roles: ['user', 'admin'],
-    scope: 'account admin revocations:read',
+    scope: 'account admin',
   })
   t.equal(expiresIn, 600)
   t.equal(scope, claims.scope)
+})
+
+t.test('a token for another audience names it, and the secret that was derived for it', async (t) => {
+  const { header, claims } = mint({ audience: 'billing' })
+  t.equal(claims.aud, 'billing')
+  t.equal(claims.iss, 'https://id.example')
+  t.equal(header.kid, kidOf(deriveSecret(SECRET_BYTES, 'billing')))
+  t.throws(() => mint({ audience: 'shop' }), { message: 'no key signs for the audience' })
+})
+
+t.test('a token without a scope says so', async (t) => {
+  const { claims, scope } = mint({ scopes: [] })
+  t.equal(claims.scope, '')
+  t.equal(scope, '')
 })
 
 t.test('two tokens of the same second are two', async (t) => {

@@ -1,6 +1,13 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { generateSecret, parseSecrets, SecretFault } from '../../src/tokens/secrets.ts'
+import {
+  deriveSecret,
+  formatSecret,
+  generateSecret,
+  kidOf,
+  parseSecrets,
+  SecretFault,
+} from '../../src/tokens/secrets.ts'
 
 const BYTES = Buffer.from('9b1c0a7e44d2f85360e1b7c92a6d3f08c4517e9ab3d26f081c5d7e40a9b8f312', 'hex')
 
@@ -122,3 +129,44 @@ for (const [why, text, message] of refused) {
     t.notMatch(String(fault), text.slice(0, 12) || 'nothing', 'and its fault says nothing of it')
   })
 }
+
+t.test('what is formatted is read back, to the byte', async () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ minLength: 32, maxLength: 96 }), (array) => {
+      const bytes = Buffer.from(array)
+      const text = formatSecret(bytes)
+      if (!/^base64:[\w+/]+=*$/.test(text)) return false
+      try {
+        return parseSecrets(text)[0]?.equals(bytes) === true
+      } catch (error) {
+        return error instanceof SecretFault
+      }
+    }),
+  )
+})
+
+t.test(
+  'a derived secret is 32 bytes, the same each time, and another for every audience and secret',
+  async (t) => {
+    const other = parseSecrets(generateSecret())[0] as Buffer
+    const audiences = ['billing', 'Billing', 'billing ', 'shop', 'https://api.example.com', 'a', 'ä', '']
+    const derived = [BYTES, other].flatMap((secret) => audiences.map((name) => deriveSecret(secret, name)))
+    for (const secret of derived) t.equal(secret.length, 32)
+    const distinct = new Set([BYTES, other, ...derived].map((secret) => secret.toString('hex')))
+    t.equal(distinct.size, 2 + 2 * audiences.length)
+    t.strictSame(deriveSecret(Buffer.from(BYTES), 'billing'), derived[0])
+  },
+)
+
+t.test('a derived secret stays the same from version to version', async (t) => {
+  t.equal(
+    deriveSecret(BYTES, 'billing').toString('hex'),
+    'b3dd565cf5ebd845425185fb20e53bb3047671f7dc2ce12541fc3d0150352cec',
+  )
+})
+
+t.test('a derived secret has a kid of its own, and is a secret that can be configured', async (t) => {
+  const derived = deriveSecret(BYTES, 'billing')
+  t.not(kidOf(derived), kidOf(BYTES))
+  t.strictSame(parseSecrets(formatSecret(derived)), [derived])
+})

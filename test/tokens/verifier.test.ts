@@ -10,21 +10,27 @@ const parties = { issuer: 'http://localhost:3000', audience: 'latchkey' }
 const keyring = await createKeyring([SECRET_BYTES], parties)
 
 /** A verifier at a whole second, and a counter of the signatures that it checked. */
-function verifier() {
+function verifier(maxStaleness?: number) {
   const clock = testClock()
   clock.advance(-(clock() % 1_000))
   const revocations = createRevocations(clock)
   let checked = 0
   const counting = {
-    ...keyring,
+    generation: 0,
     find(kid: unknown) {
       checked++
       return keyring.find(kid)
     },
   }
-  const verify = createVerifier({ keyring: counting, revocations, clock, ...parties })
+  const verify = createVerifier({ keyring: counting, revocations, clock, ...parties, maxStaleness })
   const token = (change: object = {}) => handMade(goodHeader, { ...goodClaims(clock()), ...change })
-  return { clock, revocations, verify, token, now: clock() / 1_000, checked: () => checked }
+  return {
+    ...{ clock, revocations, verify, token, now: clock() / 1_000 },
+    checked: () => checked,
+    replaced: () => {
+      counting.generation++
+    },
+  }
 }
 
 t.test('a token is let in with its claims, and nothing that is no claim of ours', async (t) => {
@@ -78,7 +84,7 @@ t.test('a token that is seen late for the first time has the same five seconds',
 })
 
 t.test('a remembered token is refused once its session is revoked', async (t) => {
-  const { verify, token, revocations } = verifier()
+  const { clock, verify, token, revocations } = verifier()
   const [mine, sameSession, other] = [
     token({ sid: 'mine', jti: '1' }),
     token({ sid: 'mine', jti: '2' }),
@@ -86,10 +92,64 @@ t.test('a remembered token is refused once its session is revoked', async (t) =>
   ]
   verify(mine)
   verify(other)
-  revocations.revoke(['mine'])
+  revocations.apply([{ sessionId: 'mine', seq: 1, revokedAt: clock() }])
   t.throws(() => verify(mine), { code: 'token_revoked' })
   t.throws(() => verify(sameSession), { code: 'token_revoked' }, 'and one that was never seen')
   t.doesNotThrow(() => verify(other))
+})
+
+t.test('a remembered token is stale once its account has other roles', async (t) => {
+  const { clock, verify, token, revocations } = verifier()
+  const ada = { sub: 'ada', roles: ['admin', 'user'] }
+  const [seen, unseen, other] = [token(ada), token({ ...ada, jti: '2' }), token({ sub: 'eve' })]
+  verify(seen)
+  revocations.apply([{ accountId: 'ada', roles: ['user'], seq: 1, revokedAt: clock() }])
+  for (const text of [seen, unseen]) t.throws(() => verify(text), { code: 'token_stale' })
+  t.doesNotThrow(() => verify(token({ sub: 'ada' })), 'a refreshed one is let in, in the same second')
+  t.doesNotThrow(() => verify(other))
+})
+
+t.test('once the secrets were replaced, every signature is checked again', async (t) => {
+  const { verify, token, checked, replaced } = verifier()
+  const text = token()
+  verify(text)
+  replaced()
+  verify(text)
+  t.equal(checked(), 2)
+  verify(text)
+  t.equal(checked(), 2, 'and then remembered')
+})
+
+t.test('past the longest staleness nobody is let in, until it hears of revocations again', async (t) => {
+  const { clock, verify, token, revocations } = verifier(10)
+  const stale = { code: 'revocations_stale', kind: { status: 503 }, headers: { 'retry-after': '1' } }
+  const [good, ended, expired] = [
+    token(),
+    token({ sid: 'ended' }),
+    token({ iat: clock() / 1_000 - 700, exp: clock() / 1_000 - 100 }),
+  ]
+  t.throws(() => verify(good), stale, 'before it has heard anything')
+  revocations.apply([{ sessionId: 'ended', seq: 1, revokedAt: clock() }])
+  t.throws(() => verify(good), stale, 'nor by a revocation: others may be missing')
+  revocations.knownUpTo(performance.now() - 9_000)
+  t.doesNotThrow(() => verify(good))
+  revocations.knownUpTo(performance.now() - 10_001)
+  t.throws(() => verify(good), stale, 'also one that is remembered')
+
+  t.throws(() => verify(ended), { code: 'token_revoked' }, 'what is known to be bad still is')
+  t.throws(() => verify(expired), { code: 'token_expired' })
+  t.throws(() => verify(`${good}A`), { code: 'token_invalid' })
+  t.throws(() => verify('no token'), { code: 'token_invalid' })
+
+  revocations.knownUpTo(performance.now())
+  t.doesNotThrow(() => verify(good))
+})
+
+t.test('without a longest staleness it goes on with what it knows', async (t) => {
+  const { verify, token, revocations } = verifier()
+  t.doesNotThrow(() => verify(token()), 'also with nothing')
+  revocations.knownUpTo(performance.now() - 86_400_000)
+  t.doesNotThrow(() => verify(token()))
 })
 
 t.test('iat and nbf may be five seconds ahead, and no more', async (t) => {

@@ -1,0 +1,222 @@
+import type { Account, AccountStore } from '../accounts/store.ts'
+import type { AccountStatus } from '../database/schema.ts'
+import type { Client, EventFields, OperatorEvent, RecordEvent } from '../events.ts'
+import { Problem } from '../problem.ts'
+import { newCredential } from '../sessions/credentials.ts'
+import { bytesOf, idBytes, idFrom } from '../sessions/refresh-token.ts'
+import type { Session, SessionStore } from '../sessions/store.ts'
+import type { Claims } from '../tokens/claims.ts'
+import type { Revocations } from '../tokens/revocations.ts'
+import { ADMIN, type Roles } from '../tokens/roles.ts'
+import type { AdminStore, OperatorChange } from './store.ts'
+
+const LISTED_SESSIONS = 100
+
+// A cursor is this and base64url of: the last id (16 bytes).
+const CURSOR_PREFIX = 'below_'
+const ID_BYTES = 16
+
+export interface AdminParts {
+  readonly store: AdminStore
+  readonly accounts: Pick<AccountStore, 'find'>
+  readonly sessions: Pick<SessionStore, 'list' | 'end'>
+  readonly roles: Pick<Roles, 'names'>
+  readonly revocations: Pick<Revocations, 'apply'>
+  readonly record: RecordEvent
+  /** Milliseconds since 1970. */
+  readonly clock: () => number
+}
+
+/** Who does something to somebody else's account, and from where. */
+export interface Operator {
+  /** The id of their account, or COMMAND_LINE. */
+  readonly actor: string
+  /** Undefined on the command line. */
+  readonly client: Client | undefined
+}
+
+/** What is asked for of the list of accounts. */
+export interface ListWish {
+  /** What stands somewhere in the address or the name, in any case; or the whole id. */
+  readonly text?: string | undefined
+  readonly role?: string | undefined
+  readonly status?: AccountStatus | undefined
+  /** How many at most. */
+  readonly limit: number
+  /** From where to go on, as the last page said. */
+  readonly cursor?: string | undefined
+}
+
+export interface AccountPage {
+  readonly accounts: readonly Account[]
+  /** What the next page is asked for with; null if there is none. */
+  readonly nextCursor: string | null
+}
+
+/** What another credential of a service account is for. */
+export interface CredentialWish {
+  readonly scopes: readonly string[]
+  /** What tells it from the others; the account's name, or its id, unless it is given. */
+  readonly label?: string | undefined
+  /** Seconds for which it is good; undefined is without an end. */
+  readonly ttl?: number | undefined
+}
+
+export type Admin = ReturnType<typeof createAdmin>
+
+/** The rules of what an operator may do to accounts and their sessions. */
+export function createAdmin(parts: AdminParts) {
+  const { store, accounts, sessions, roles, revocations, record, clock } = parts
+
+  async function requireAccount(id: string): Promise<Account> {
+    const account = await accounts.find(id)
+    if (account === undefined) throw noAccount()
+    return account
+  }
+
+  /** @throws Problem invalid_request that names each role there isn't */
+  function checkRoles(given: readonly (readonly [path: string, role: string])[]): void {
+    const errors = given
+      .filter(([, role]) => !roles.names.includes(role))
+      .map(([path]) => ({ path, message: `must be one of ${roles.names.join(', ')}` }))
+    if (errors.length > 0) throw new Problem('invalid_request', { errors })
+  }
+
+  return {
+    /**
+     * What every request of an operator asks, beside what its token says: whether the account still has the role.
+     * Another node may have taken it away this very moment.
+     *
+     * @throws Problem token_stale
+     */
+    async requireAdmin({ sub }: Pick<Claims, 'sub'>): Promise<void> {
+      const account = await accounts.find(sub)
+      if (!account?.roles.includes(ADMIN)) throw new Problem('token_stale')
+    },
+
+    /**
+     * A page of accounts, the newest first.
+     *
+     * @throws Problem invalid_request for a role that isn't there, or a cursor that no page gave
+     */
+    async list({ cursor, limit, ...filter }: ListWish, operator: Operator): Promise<AccountPage> {
+      if (filter.role !== undefined) checkRoles([['role', filter.role]])
+      const below = cursor === undefined ? undefined : idOfCursor(cursor)
+      const found = await store.find(filter, below, limit + 1)
+      const page = found.slice(0, limit)
+      record('accounts_listed', operator.client, { actor: operator.actor, accounts: page.length })
+      const last = page.at(-1)
+      return {
+        accounts: page,
+        nextCursor: found.length > limit && last !== undefined ? cursorOf(last.id) : null,
+      }
+    },
+
+    /**
+     * An account, and its sessions and credentials: the last used first, at most a hundred.
+     *
+     * @throws Problem not_found
+     */
+    async read(
+      id: string,
+      operator: Operator,
+    ): Promise<{ readonly account: Account; readonly sessions: readonly Session[] }> {
+      const account = await requireAccount(id)
+      const open = await sessions.list(id, clock(), LISTED_SESSIONS)
+      record('account_read', operator.client, { actor: operator.actor, subject: id })
+      return { account, sessions: open }
+    },
+
+    /**
+     * Changes status, roles or name. Who is disabled is refused at once, and whose roles changed has to refresh; on
+     * other nodes within a second.
+     *
+     * @returns the account as it is now
+     * @throws Problem not_found; last_admin; invalid_request for a role that isn't there
+     */
+    async change(id: string, change: OperatorChange, operator: Operator): Promise<Account> {
+      checkRoles((change.roles ?? []).map((role, index) => [`roles.${index}`, role]))
+      const done = await store.change(id, change, clock())
+      if (done === undefined) throw noAccount()
+      const { before, after, sessionsEnded } = done
+      revocations.apply(done.revocations)
+
+      const say = (event: OperatorEvent, fields: EventFields = {}) =>
+        record(event, operator.client, { actor: operator.actor, subject: id, ...fields })
+      if (before.status !== after.status) {
+        if (after.status === 'disabled') say('account_disabled', { sessions_ended: sessionsEnded })
+        else say('account_enabled')
+      }
+      if (before.roles.join(' ') !== after.roles.join(' ')) {
+        say('account_roles_changed', { roles_before: before.roles, roles_after: after.roles })
+      }
+      if (before.name !== after.name) say('account_renamed')
+      return after
+    },
+
+    /**
+     * Ends sessions and credentials of an account.
+     *
+     * @param sessionId the one to end; all of them unless it is given
+     * @returns how many ended
+     * @throws Problem not_found if there is no such account, or no such session of it
+     */
+    async signOut(id: string, operator: Operator, sessionId?: string): Promise<number> {
+      await requireAccount(id)
+      const ended = await sessions.end(id, sessionId === undefined ? 'all' : { only: sessionId }, clock())
+      if (sessionId !== undefined && ended.count === 0) {
+        throw new Problem('not_found', { detail: 'The account has no such session.' })
+      }
+      revocations.apply(ended.revocations)
+      record('account_signed_out', operator.client, {
+        actor: operator.actor,
+        subject: id,
+        ...(sessionId !== undefined && { session_id: sessionId }),
+        sessions_ended: ended.count,
+      })
+      return ended.count
+    },
+
+    /**
+     * Makes another credential for a service account.
+     *
+     * @returns its id, and the credential itself: it is shown this once
+     * @throws Problem not_found, account_disabled; invalid_request for a person
+     */
+    async addCredential(
+      id: string,
+      { scopes, label, ttl }: CredentialWish,
+      operator: Operator,
+    ): Promise<{ readonly id: string; readonly credential: string }> {
+      const account = await requireAccount(id)
+      if (account.kind === 'person') {
+        throw new Problem('invalid_request', { detail: 'Only a service account has credentials.' })
+      }
+      const purpose = { accountId: id, scopes, label: label ?? account.name ?? id, ttl }
+      const { row, credential } = newCredential(purpose, clock())
+      if (!(await store.addCredential(row))) throw new Problem('account_disabled')
+      const fields = { actor: operator.actor, subject: id, session_id: row.id, scopes }
+      record('credential_created', operator.client, fields)
+      return { id: row.id, credential }
+    },
+  }
+}
+
+function noAccount(): Problem {
+  return new Problem('not_found', { detail: 'There is no such account.' })
+}
+
+function cursorOf(id: string): string {
+  return CURSOR_PREFIX + idBytes(id).toString('base64url')
+}
+
+function idOfCursor(cursor: string): string {
+  const bytes = bytesOf(cursor, CURSOR_PREFIX, ID_BYTES)
+  if (bytes === undefined) {
+    throw new Problem('invalid_request', {
+      detail: 'The cursor is none that a page gave.',
+      errors: [{ path: 'cursor', message: 'is none that a page gave' }],
+    })
+  }
+  return idFrom(bytes)
+}

@@ -1,0 +1,94 @@
+import { randomBytes, randomUUIDv7 } from 'node:crypto'
+import type { Client, RecordEvent } from '../events.ts'
+import { Problem } from '../problem.ts'
+import type { AccessToken } from '../tokens/mint.ts'
+import type { Issue, Wish } from './issue.ts'
+import { bytesOf, hashOf, idBytes, idFrom } from './refresh-token.ts'
+import type { NewSession, SessionStore } from './store.ts'
+
+// lkc_ and base64url of: id (16 bytes), secret (32).
+const PREFIX = 'lkc_'
+const ID_BYTES = 16
+const SECRET_BYTES = 32
+
+/** The end of year 9999 in milliseconds since 1970, the last that RFC 3339 can write. */
+const NEVER = 253_402_300_799_000
+
+/** What a credential is for. */
+export interface CredentialPurpose {
+  readonly accountId: string
+  readonly scopes: readonly string[]
+  /** What tells it from the account's others. */
+  readonly label: string
+  /** Seconds for which it is good; undefined is without an end. */
+  readonly ttl?: number | undefined
+}
+
+/**
+ * A long-lived credential, in memory: the caller stores the row. It is a session that doesn't rotate: what lists, ends
+ * and revokes sessions does so with credentials. Its id and secret are what OAuth calls client id and client secret.
+ *
+ * @param now milliseconds since 1970
+ * @returns the row, and the credential as its holder keeps it: it can't be told from the row
+ */
+export function newCredential(
+  { accountId, scopes, label, ttl }: CredentialPurpose,
+  now: number,
+): { readonly row: NewSession; readonly credential: string } {
+  const id = randomUUIDv7()
+  const secret = randomBytes(SECRET_BYTES)
+  const row = {
+    id,
+    account_id: accountId,
+    // Nobody knows the key, so nobody can make a refresh token for it.
+    seal_key: randomBytes(SECRET_BYTES),
+    secret_hash: hashOf(secret),
+    rotation_salt: null,
+    rotated_at: now,
+    created_at: now,
+    last_used_at: now,
+    expires_at: ttl === undefined ? NEVER : now + ttl * 1_000,
+    ip: 'unknown',
+    user_agent: label,
+    kind: 'credential' as const,
+    scope: scopes.join(' '),
+  }
+  return { row, credential: PREFIX + Buffer.concat([idBytes(id), secret]).toString('base64url') }
+}
+
+export interface CredentialsParts {
+  readonly store: SessionStore
+  readonly issue: Issue
+  readonly record: RecordEvent
+  /** Milliseconds since 1970. */
+  readonly clock: () => number
+}
+
+/** The rule of credentials. */
+export function createCredentials({ store, issue, record, clock }: CredentialsParts) {
+  return {
+    /**
+     * Gives an access token for a credential (as RFC 6749 section 4.4 does for a client's): there is nothing to refresh.
+     *
+     * @throws Problem invalid_credentials, account_disabled; invalid_request for a scope that the credential doesn't have,
+     *   or an audience that is not configured
+     */
+    async exchange(text: string, wish: Wish, client: Client): Promise<AccessToken> {
+      issue.audienceOf(wish)
+      const now = clock()
+      const bytes = bytesOf(text, PREFIX, ID_BYTES + SECRET_BYTES)
+      const id = bytes && idFrom(bytes)
+      const used = bytes && (await store.useCredential(idFrom(bytes), hashOf(bytes.subarray(ID_BYTES)), now))
+      const session = used ? await store.find(id as string) : undefined
+      if (session === undefined) {
+        record('login_failed', client, { ...(id && { session_id: id }), reason: 'invalid_credentials' })
+        throw new Problem('invalid_credentials', { detail: 'The credential is not valid.' })
+      }
+      if (session.status === 'disabled') {
+        record('login_failed', client, { account_id: session.account_id, reason: 'account_disabled' })
+        throw new Problem('account_disabled')
+      }
+      return issue.accessTokenFor(session, issue.grant(session, wish), now)
+    },
+  }
+}
