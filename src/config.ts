@@ -3,7 +3,7 @@ import { isIP } from 'node:net'
 import { availableParallelism } from 'node:os'
 import { z } from 'zod'
 import { sqlitePath } from './database/sqlite.ts'
-import { formatDuration, parseDuration } from './duration.ts'
+import { durationUpTo } from './duration.ts'
 import { LONGEST_PASSWORD } from './passwords/policy.ts'
 import { LONGEST_TOKEN_TTL } from './tokens/claims.ts'
 import { builtInRoles, parseRoles, type Roles } from './tokens/roles.ts'
@@ -190,12 +190,7 @@ function oneOf<const Word extends string>(...words: readonly Word[]) {
 }
 
 function duration(longest: number) {
-  return z.string().transform((text, context) => {
-    const seconds = parseDuration(text)
-    if (seconds !== undefined && seconds <= longest) return seconds
-    context.addIssue(`must be a duration such as 30s, 10m or 7d, at most ${formatDuration(longest)}`)
-    return z.NEVER
-  })
+  return durationUpTo(longest, '30s, 10m or 7d')
 }
 
 function integer(least: number, most: number) {

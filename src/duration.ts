@@ -1,3 +1,5 @@
+import { z } from 'zod'
+
 const units = { d: 86_400, h: 3_600, m: 60, s: 1 } as const
 
 /**
@@ -18,4 +20,19 @@ export function formatDuration(seconds: number): string {
     number,
   ]
   return `${seconds / length}${unit}`
+}
+
+/**
+ * The schema of a duration in whole seconds, as parseDuration reads it.
+ *
+ * @param longest seconds
+ * @param examples what a fault names as such
+ */
+export function durationUpTo(longest: number, examples: string) {
+  return z.string().transform((text, context) => {
+    const seconds = parseDuration(text)
+    if (seconds !== undefined && seconds <= longest) return seconds
+    context.addIssue(`must be a duration such as ${examples}, at most ${formatDuration(longest)}`)
+    return z.NEVER
+  })
 }

@@ -1,9 +1,9 @@
 import type { Account, AccountStore } from '../accounts/store.ts'
 import type { AccountStatus } from '../database/schema.ts'
 import type { Client, EventFields, OperatorEvent, RecordEvent } from '../events.ts'
+import { bytesOf, ID_BYTES, idBytes, idFrom } from '../opaque.ts'
 import { Problem } from '../problem.ts'
 import { newCredential } from '../sessions/credentials.ts'
-import { bytesOf, idBytes, idFrom } from '../sessions/refresh-token.ts'
 import type { Session, SessionStore } from '../sessions/store.ts'
 import type { Claims } from '../tokens/claims.ts'
 import type { Revocations } from '../tokens/revocations.ts'
@@ -14,7 +14,6 @@ const LISTED_SESSIONS = 100
 
 // A cursor is this and base64url of: the last id (16 bytes).
 const CURSOR_PREFIX = 'below_'
-const ID_BYTES = 16
 
 export interface AdminParts {
   readonly store: AdminStore

@@ -4,7 +4,7 @@ import { createRegistration, type Registration } from '../accounts/registration.
 import { Name } from '../accounts/schemas.ts'
 import { createAccountStore } from '../accounts/store.ts'
 import { createCreation } from '../admin/creation.ts'
-import { formatDuration, parseDuration } from '../duration.ts'
+import { durationUpTo } from '../duration.ts'
 import { EmailAddress } from '../http/schemas.ts'
 import { createPasswords } from '../passwords/passwords.ts'
 import { createPolicy, isPassword } from '../passwords/policy.ts'
@@ -28,12 +28,7 @@ const Scopes = z
     `has more than ${LONGEST_CREDENTIAL_SCOPE} characters`,
   )
 
-const Expires = z.string().transform((text, context) => {
-  const seconds = parseDuration(text)
-  if (seconds !== undefined && seconds <= LONGEST_CREDENTIAL) return seconds
-  context.addIssue(`must be a duration such as 12h or 90d, at most ${formatDuration(LONGEST_CREDENTIAL)}`)
-  return z.NEVER
-})
+const Expires = durationUpTo(LONGEST_CREDENTIAL, '12h or 90d')
 
 /** latchkey accounts create, and latchkey accounts credential. */
 export function addCreation(accounts: Command): void {

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { setTimeout } from 'node:timers/promises'
 import { Command, Option } from 'commander'
 import { z } from 'zod'
-import { parseDuration } from '../duration.ts'
+import { durationUpTo } from '../duration.ts'
 import { StartError } from '../server.ts'
 import { LEEWAY } from '../tokens/claims.ts'
 import { type Rotated, rotate, type Step, steps, TooEarly } from '../tokens/rotation.ts'
@@ -15,12 +15,7 @@ const LONGEST_PROPAGATION = 86_400
 // As JWT_OTHER_AUDIENCES takes them.
 const Audience = z.string().regex(/^(?=\S)[^\p{C},]{1,126}(?<=\S)$/u, 'must be one audience')
 
-const Propagation = z.string().transform((text, context) => {
-  const seconds = parseDuration(text)
-  if (seconds !== undefined && seconds <= LONGEST_PROPAGATION) return seconds
-  context.addIssue('must be a duration such as 10s or 1m, at most 1d')
-  return z.NEVER
-})
+const Propagation = durationUpTo(LONGEST_PROPAGATION, '10s or 1m')
 
 /** latchkey secret: makes secrets, replaces them, and derives from them. */
 export function secretCommand(): Command {

@@ -1,14 +1,14 @@
 import { randomBytes, randomUUIDv7 } from 'node:crypto'
 import type { Client, RecordEvent } from '../events.ts'
+import { bytesOf, ID_BYTES, idBytes, idFrom } from '../opaque.ts'
 import { Problem } from '../problem.ts'
 import type { AccessToken } from '../tokens/mint.ts'
 import type { Issue, Wish } from './issue.ts'
-import { bytesOf, hashOf, idBytes, idFrom } from './refresh-token.ts'
+import { hashOf } from './refresh-token.ts'
 import type { NewSession, SessionStore } from './store.ts'
 
 // lkc_ and base64url of: id (16 bytes), secret (32).
 const PREFIX = 'lkc_'
-const ID_BYTES = 16
 const SECRET_BYTES = 32
 
 /** The end of year 9999 in milliseconds since 1970, the last that RFC 3339 can write. */
@@ -76,12 +76,14 @@ export function createCredentials({ store, issue, record, clock }: CredentialsPa
     async exchange(text: string, wish: Wish, client: Client): Promise<AccessToken> {
       issue.audienceOf(wish)
       const now = clock()
-      const bytes = bytesOf(text, PREFIX, ID_BYTES + SECRET_BYTES)
-      const id = bytes && idFrom(bytes)
-      const used = bytes && (await store.useCredential(idFrom(bytes), hashOf(bytes.subarray(ID_BYTES)), now))
-      const session = used ? await store.find(id as string) : undefined
+      const given = parseCredential(text)
+      const used = given !== undefined && (await store.useCredential(given.id, hashOf(given.secret), now))
+      const session = used ? await store.find(given.id) : undefined
       if (session === undefined) {
-        record('login_failed', client, { ...(id && { session_id: id }), reason: 'invalid_credentials' })
+        record('login_failed', client, {
+          ...(given && { session_id: given.id }),
+          reason: 'invalid_credentials',
+        })
         throw new Problem('invalid_credentials', { detail: 'The credential is not valid.' })
       }
       if (session.status === 'disabled') {
@@ -91,4 +93,10 @@ export function createCredentials({ store, issue, record, clock }: CredentialsPa
       return issue.accessTokenFor(session, issue.grant(session, wish), now)
     },
   }
+}
+
+/** @returns the parts of a credential, or undefined for whatever newCredential doesn't write */
+function parseCredential(text: string): { readonly id: string; readonly secret: Buffer } | undefined {
+  const bytes = bytesOf(text, PREFIX, ID_BYTES + SECRET_BYTES)
+  return bytes && { id: idFrom(bytes), secret: bytes.subarray(ID_BYTES) }
 }

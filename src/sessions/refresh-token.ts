@@ -1,8 +1,8 @@
 import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
+import { bytesOf, ID_BYTES, idBytes, idFrom } from '../opaque.ts'
 
 // lkr_ and base64url of: session id (16 bytes), secret (32), seal (16).
 const PREFIX = 'lkr_'
-const ID_BYTES = 16
 const SECRET_BYTES = 32
 const SEAL_BYTES = 16
 
@@ -89,24 +89,6 @@ export function parseRefreshToken(text: string): RefreshToken | undefined {
     secret: bytes.subarray(ID_BYTES, ID_BYTES + SECRET_BYTES),
     seal: bytes.subarray(ID_BYTES + SECRET_BYTES),
   }
-}
-
-/** @returns the bytes behind a prefix, or undefined where they aren't so many in canonical base64url */
-export function bytesOf(text: string, prefix: string, length: number): Buffer | undefined {
-  const digits = text.slice(prefix.length)
-  const bytes = Buffer.from(digits, 'base64url')
-  if (!text.startsWith(prefix) || bytes.toString('base64url') !== digits) return undefined
-  return bytes.length === length ? bytes : undefined
-}
-
-/** The 16 bytes of a UUID. */
-export function idBytes(id: string): Buffer {
-  return Buffer.from(id.replaceAll('-', ''), 'hex')
-}
-
-/** The UUID of the first 16 bytes. */
-export function idFrom(bytes: Buffer): string {
-  return bytes.toString('hex', 0, ID_BYTES).replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
 }
 
 function sealOf(key: Uint8Array, secret: Uint8Array): Buffer {

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { createAccountStore } from '../../src/accounts/store.ts'
+import { bytesOf } from '../../src/opaque.ts'
 import { type CredentialPurpose, newCredential } from '../../src/sessions/credentials.ts'
-import { bytesOf } from '../../src/sessions/refresh-token.ts'
 import { createSessionStore } from '../../src/sessions/store.ts'
 import { deriveSecret, kidOf } from '../../src/tokens/secrets.ts'
 import { SECRET_BYTES } from '../helpers/hand-made-tokens.ts'
