@@ -11,16 +11,29 @@ import { createAccountStore } from './accounts/store.ts'
 import { createAdmin } from './admin/admin.ts'
 import { adminRoutes } from './admin/routes.ts'
 import { createAdminStore } from './admin/store.ts'
+import { createAudit } from './audit/audit.ts'
+import { auditRoutes } from './audit/routes.ts'
+import { createAuditStore } from './audit/store.ts'
+import { createTrail } from './audit/trail.ts'
 import type { Config } from './config.ts'
 import type { Database } from './database/open.ts'
 import { sweepRegularly } from './database/sweeper.ts'
-import { logEvents } from './events.ts'
-import { handleClientError, handleError } from './http/errors.ts'
-import { healthRoutes } from './http/health.ts'
+import { allowOrigins } from './http/cors.ts'
+import { handleClientError, handleError, toProblem } from './http/errors.ts'
+import { warnOfProxy } from './http/forwarded.ts'
+import { refuseAmbiguous } from './http/framing.ts'
+import { createReadiness, healthRoutes } from './http/health.ts'
 import { answerNotFound } from './http/not-found.ts'
 import { gatherOpenApi, openApiRoute } from './http/openapi.ts'
 import { logRequests, markReplies, requestId } from './http/requests.ts'
+import { watchEventLoop } from './http/shedding.ts'
 import { readJson, type Scope, useZod } from './http/validation.ts'
+import { guardMetrics } from './metrics/guard-metrics.ts'
+import { createMetrics, type Metrics } from './metrics/metrics.ts'
+import { requestMetrics } from './metrics/request-metrics.ts'
+import { meterRequests } from './metrics/requests.ts'
+import { metricsRoutes } from './metrics/routes.ts'
+import { serviceMetrics } from './metrics/service-metrics.ts'
 import type { Passwords } from './passwords/passwords.ts'
 import { createPolicy } from './passwords/policy.ts'
 import { createFeed } from './revocations/feed.ts'
@@ -30,11 +43,15 @@ import { createRevocationStore } from './revocations/store.ts'
 import { sessionRoutes } from './sessions/routes.ts'
 import { createSessions } from './sessions/sessions.ts'
 import { createSessionStore } from './sessions/store.ts'
-import { createGuard } from './tokens/guard.ts'
+import { createAttemptStore } from './throttling/store.ts'
+import { createThrottle } from './throttling/throttle.ts'
+import { createGuard, newGuardOutcomes } from './tokens/guard.ts'
 import type { Keyring } from './tokens/keyring.ts'
 import { createMint } from './tokens/mint.ts'
 import { createRevocations } from './tokens/revocations.ts'
+import { createTokenMemory } from './tokens/token-memory.ts'
 import { createVerifier } from './tokens/verifier.ts'
+import type { Tracing } from './tracing/tracing.ts'
 import { version } from './version.ts'
 
 export interface AppParts {
@@ -43,6 +60,10 @@ export interface AppParts {
   readonly keyring: Keyring
   readonly passwords: Passwords
   readonly logger: FastifyBaseLogger
+  /** Where what there is to measure is added; metrics of its own unless it is given. */
+  readonly metrics?: Metrics
+  /** Where there are traces. */
+  readonly tracing?: Pick<Tracing, 'traceRequests'> | undefined
   /** Milliseconds since 1970. */
   readonly clock: () => number
 }
@@ -54,6 +75,8 @@ export function createApp({
   keyring,
   passwords,
   logger,
+  metrics = createMetrics(),
+  tracing,
   clock,
 }: AppParts): FastifyInstance {
   const app = Fastify({
@@ -61,41 +84,62 @@ export function createApp({
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
     genReqId: requestId,
     trustProxy: config.trustProxy === false ? false : [...config.trustProxy],
-    frameworkErrors: handleError,
-    clientErrorHandler: handleClientError,
+    frameworkErrors(error, request, reply) {
+      meters.countUnrouted(request.method, toProblem(error).code)
+      handleError(error, request, reply)
+    },
+    clientErrorHandler(error, socket) {
+      const answered = handleClientError(error, socket)
+      if (answered !== undefined) meters.countUnrouted('unknown', answered.code)
+    },
     ...limits,
   })
 
   // What every route shares. The hooks gather the routes that come after them.
   app.setErrorHandler(handleError)
+  tracing?.traceRequests(app)
   useZod(app)
   readJson(app)
   answerNotFound(app)
+  const meters = meterRequests(app)
   const document = gatherOpenApi(app, version)
+  refuseAmbiguous(app)
   markReplies(app)
+  allowOrigins(app, config.corsOrigins)
   if (config.logRequests) logRequests(app)
+  if (config.trustProxy === false) warnOfProxy(app)
 
   // The way of a token, from memory alone.
   const revocations = createRevocations(clock)
-  const verify = createVerifier({ keyring, revocations, clock, ...config })
-  const guard = createGuard(verify)
+  const memory = createTokenMemory()
+  const verify = createVerifier({ keyring, revocations, memory, clock, ...config })
+  const outcomes = newGuardOutcomes()
+  const guard = createGuard(verify, outcomes)
+  const streams = { open: 0 }
+  const { registry } = metrics
+  const onHeard = guardMetrics(registry, { outcomes, memory, revocations, streams, clock })
   app.decorateRequest('user')
 
   // What brings other nodes' revocations into that memory: before the first request, and from then on.
   const revocationStore = createRevocationStore(database.db)
   const follower = createFollower({
-    store: revocationStore,
+    store: createRevocationStore(database.reserved),
     revocations,
     onRevocations: database.onRevocations,
     interval: pollEvery[database.dialect],
     log: logger,
+    onHeard,
   })
   app.addHook('onReady', () => follower.start())
   app.addHook('onClose', () => follower.stop())
 
   // The rules, and what they stand on.
-  const record = logEvents(logger)
+  const trail = createTrail({ db: database.db, log: logger, clock })
+  const attempts = createAttemptStore(database.db)
+  const throttle = createThrottle({ store: attempts, ...config, clock })
   const feed = createFeed({ store: revocationStore, follower, revocations })
+  const refreshes = { repeated: 0 }
+  requestMetrics(registry, meters, { refreshes })
   const sessionStore = createSessionStore(database.db)
   const sessions = createSessions({
     store: sessionStore,
@@ -104,7 +148,7 @@ export function createApp({
     audiences: [config.audience, ...config.otherAudiences],
     idleTtl: config.refreshTokenTtl,
     sessionTtl: config.sessionTtl,
-    ...{ passwords, revocations, record, clock },
+    ...{ passwords, revocations, throttle, trail, refreshes, clock },
   })
   const store = createAccountStore(database.db)
   const policy = createPolicy(config.passwordMinLength)
@@ -116,7 +160,8 @@ export function createApp({
     passwords,
     policy,
     revocations,
-    record,
+    throttle,
+    trail,
     clock,
   })
   const admin = createAdmin({
@@ -124,10 +169,19 @@ export function createApp({
     accounts: store,
     sessions: sessionStore,
     roles: config.roles,
-    ...{ revocations, record, clock },
+    ...{ revocations, throttle, trail, clock },
   })
+  const auditStore = createAuditStore(database.db)
+  const audit = createAudit({ store: auditStore, trail })
 
   const requireSession: onRequestAsyncHookHandler = async ({ user }) => sessions.requireSession(user)
+
+  // What is refused first when there is too much to do.
+  const eventLoop = watchEventLoop(passwords.requireRoom)
+  const { shed } = eventLoop
+  // A worker doesn't call listen(), but says that it listens.
+  app.server.once('listening', eventLoop.start)
+  app.addHook('onClose', async () => eventLoop.stop())
 
   // On the way out streams end, and the guard goes on hearing of revocations to the last request.
   let draining = false
@@ -135,18 +189,30 @@ export function createApp({
     draining = true
     follower.dismiss()
   })
-  const sweeps = { 'expired sessions': sessionStore.sweep, 'expired revocations': revocationStore.sweep }
+  const requireReady = createReadiness({ database, revocations, ...config, isDraining: () => draining })
+  serviceMetrics(registry, { version, requireReady, throttle, hashing: passwords.load, ...database })
+  const sweeps = {
+    'expired sessions': sessionStore.sweep,
+    'expired revocations': revocationStore.sweep,
+    'forgotten attempts': attempts.sweep,
+    'old audit events': auditStore.sweepOlderThan(config.auditRetention),
+  }
   const stopSweeping = sweepRegularly(sweeps, clock, logger)
   app.addHook('onClose', stopSweeping)
 
   // The list of what exists.
   app.register(async (scope: Scope) => {
-    await healthRoutes(scope, { database, keyring, revocations, ...config, isDraining: () => draining })
-    await sessionRoutes(scope, { sessions, guard, requireSession })
-    await accountRoutes(scope, { accounts, guard, requireSession })
+    await healthRoutes(scope, { requireReady, keyring, revocations })
+    if (config.metricsPort === undefined) await metricsRoutes(scope, metrics)
+    await sessionRoutes(scope, { sessions, guard, requireSession, shed })
+    await accountRoutes(scope, { accounts, guard, requireSession, shed })
     await adminRoutes(scope, { admin, guard, requireSession })
-    await revocationRoutes(scope, { feed, guard, verify })
-    openApiRoute(scope, document)
+    await auditRoutes(scope, { audit, admin, guard, requireSession })
+    await revocationRoutes(scope, { feed, guard, verify, streams })
+    scope.register(async (shedding: Scope) => {
+      shedding.addHook('onRequest', shed.strangers)
+      openApiRoute(shedding, document)
+    })
   })
 
   return app
@@ -157,6 +223,8 @@ export function createApp({
 const limits = {
   bodyLimit: 16 * 1_024,
   requestTimeout: 15_000,
+  // For who asks and doesn't read the answers.
+  connectionTimeout: 15_000,
   keepAliveTimeout: 72_000,
   forceCloseConnections: 'idle',
   return503OnClosing: false,
@@ -166,5 +234,7 @@ const limits = {
     connectionsCheckingInterval: 5_000,
     // A header that is sent twice is joined by commas, where Node would keep the first alone.
     joinDuplicateHeaders: true,
+    // http/framing.ts looks at it, and answers like everything else does.
+    requireHostHeader: false,
   },
 } as const

@@ -1,12 +1,14 @@
 #!/usr/bin/env node
 import { Command } from 'commander'
 import { accountsCommand } from './commands/accounts.ts'
+import { auditCommand } from './commands/audit.ts'
 import { HELP_HINT, readConfig, withDatabase } from './commands/environment.ts'
 import { secretCommand } from './commands/secret.ts'
 import { ConfigError } from './config.ts'
 import { PromptFault } from './passwords/prompt.ts'
 import { Problem } from './problem.ts'
-import { StartError, serve } from './server.ts'
+import { serve } from './server.ts'
+import { StartError } from './start-error.ts'
 import { version } from './version.ts'
 
 // sysexits.h: EX_CONFIG.
@@ -46,6 +48,7 @@ program
 
 program.addCommand(secretCommand())
 program.addCommand(accountsCommand())
+program.addCommand(auditCommand())
 
 // console.log doesn't say that it failed, and a secret or a credential is printed this once. The service's log has a
 // way of its own.

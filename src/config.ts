@@ -41,6 +41,19 @@ const Environment = z.object({
   HOST: z.string().default('127.0.0.1'),
   PORT: integer(0, 65_535).prefault('3000'),
   TRUST_PROXY: z.string().transform(proxies).prefault('off'),
+  CORS_ORIGINS: z.string().transform(origins).prefault('none'),
+  WORKERS: z
+    .union([z.literal('auto'), integer(1, 256)], 'must be auto, or a whole number from 1 to 256')
+    .prefault('1'),
+  METRICS_PORT: z
+    .union([z.literal('none'), integer(0, 65_535)], 'must be none, or a whole number from 0 to 65535')
+    .prefault('none'),
+  ATTEMPTS_PER_ADDRESS: integer(1, 1_000_000).prefault('20'),
+  AUDIT_RETENTION: duration(3_650 * DAY).prefault('90d'),
+  OTEL_EXPORTER_OTLP_ENDPOINT: z
+    .string()
+    .refine((text) => /^https?:\/\//.test(text) && URL.canParse(text), 'must be an http:// or https:// URL')
+    .optional(),
   LOG_LEVEL: oneOf('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent').default('info'),
   LOG_REQUESTS: oneOf('on', 'off').default('off'),
   PASSWORD_MIN_LENGTH: integer(8, LONGEST_PASSWORD).prefault('15'),
@@ -80,6 +93,17 @@ export interface Config {
   readonly port: number
   /** The addresses of proxies whose X-Forwarded-For is believed. */
   readonly trustProxy: readonly string[] | false
+  /** Whose pages may call this service from a browser: exact origins. */
+  readonly corsOrigins: readonly string[]
+  /** Processes that serve; one is without a supervisor. */
+  readonly workers: number
+  /** Where metrics are served; undefined is beside everything else. */
+  readonly metricsPort: number | undefined
+  /** Failed attempts, and sign-ups, of one address in a minute. */
+  readonly attemptsPerAddress: number
+  readonly auditRetention: number
+  /** Where traces go; undefined is nowhere. */
+  readonly tracesEndpoint: string | undefined
   readonly logLevel: string
   readonly logRequests: boolean
   readonly passwordMinLength: number
@@ -138,6 +162,8 @@ export function parseConfig(
   if (faults.length > 0 || !result.success) throw new ConfigError(faults)
 
   const values = result.data
+  const cores = availableParallelism()
+  const workers = values.WORKERS === 'auto' ? cores : values.WORKERS
   return Object.freeze({
     production,
     secrets: values.JWT_SECRET,
@@ -155,6 +181,12 @@ export function parseConfig(
     host: values.HOST,
     port: values.PORT,
     trustProxy: values.TRUST_PROXY,
+    corsOrigins: values.CORS_ORIGINS,
+    workers,
+    metricsPort: values.METRICS_PORT === 'none' ? undefined : values.METRICS_PORT,
+    attemptsPerAddress: values.ATTEMPTS_PER_ADDRESS,
+    auditRetention: values.AUDIT_RETENTION,
+    tracesEndpoint: values.OTEL_EXPORTER_OTLP_ENDPOINT,
     logLevel: values.LOG_LEVEL,
     logRequests: values.LOG_REQUESTS === 'on',
     passwordMinLength: values.PASSWORD_MIN_LENGTH,
@@ -162,8 +194,8 @@ export function parseConfig(
       memoryKib: values.ARGON2_MEMORY_KIB,
       passes: values.ARGON2_PASSES,
       parallelism: values.ARGON2_PARALLELISM,
-      // A thread of libuv's pool stays free: files and DNS wait in the same line.
-      concurrency: Math.max(1, Math.min(availableParallelism(), values.UV_THREADPOOL_SIZE - 1)),
+      // Workers share the cores. A thread of libuv's pool stays free: files and DNS wait in the same line.
+      concurrency: Math.max(1, Math.min(Math.floor(cores / workers), values.UV_THREADPOOL_SIZE - 1)),
     }),
   })
 }
@@ -231,6 +263,20 @@ function audiences(text: string, context: z.RefinementCtx): readonly string[] {
   if (names.every((name) => schema.safeParse(name).success)) return [...new Set(names)]
   context.addIssue(`must be none, or audiences of at most ${LONGEST_AUDIENCE - 2} bytes separated by commas`)
   return z.NEVER
+}
+
+// As browsers send it (RFC 6454 section 6.2), so that it can be compared as it is.
+function origins(text: string, context: z.RefinementCtx): readonly string[] {
+  if (text === 'none') return []
+  const given = text.split(',').map((origin) => origin.trim())
+  if (given.every(isOrigin)) return given
+  context.addIssue('must be none, or origins such as https://app.example.com separated by commas')
+  return z.NEVER
+}
+
+// A host may have an asterisk in it, as far as URLs go; here it would be no wildcard.
+function isOrigin(text: string): boolean {
+  return /^https?:[^*]+$/.test(text) && URL.canParse(text) && new URL(text).origin === text
 }
 
 // Exact networks only: to believe any proxy, or a number of them, is to believe whoever can reach the port.

@@ -49,6 +49,7 @@ export const problemKinds = {
   payload_too_large: { status: 413, title: 'The body is too large.' },
   unsupported_media_type: { status: 415, title: 'The body must be application/json.' },
   password_too_weak: { status: 422, title: 'The password is too weak.' },
+  too_many_attempts: { status: 429, title: 'Too many attempts.' },
   headers_too_large: { status: 431, title: 'The headers are too large.' },
   internal_error: { status: 500, title: 'Something went wrong here.' },
   overloaded: { status: 503, title: 'Too much to do right now.', retryAfter: 1 },

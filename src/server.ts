@@ -1,37 +1,35 @@
-import type { Socket } from 'node:net'
 import { dirname, join } from 'node:path'
-import { setTimeout } from 'node:timers/promises'
 import closeWithGrace from 'close-with-grace'
 import type { FastifyInstance } from 'fastify'
 import { type Logger, pino } from 'pino'
 import { createApp } from './app.ts'
 import type { Config } from './config.ts'
-import { type Database, dialectOf, openDatabase } from './database/open.ts'
+import { type Database, dialectOf, openDatabase, type Statement } from './database/open.ts'
 import { sqlitePath } from './database/sqlite.ts'
+import { type Connections, closeGently, closePort, GIVE_UP_AFTER } from './drain.ts'
+import { listen } from './listen.ts'
+import { createMetrics } from './metrics/metrics.ts'
+import { runtimeMetrics } from './metrics/runtime.ts'
+import { createMetricsServer } from './metrics/server.ts'
 import { createPasswords } from './passwords/passwords.ts'
+import { giveWay } from './passwords/priority.ts'
 import { Problem } from './problem.ts'
+import { StartError } from './start-error.ts'
 import { LEEWAY } from './tokens/claims.ts'
 import { createKeyring, type Keyring } from './tokens/keyring.ts'
 import { keepOwnSecret } from './tokens/own-secret.ts'
 import { followSecretFile } from './tokens/secret-reload.ts'
+import { startTracing, type Tracing } from './tracing/tracing.ts'
 
-// Together the process is gone within 10 s of a signal.
-const CUT_AFTER = 8_000
-const GIVE_UP_AFTER = 9_500
+// Milliseconds from the signal in which a collector of traces may take the last of them.
+const FLUSH_UNTIL = 9_000
 
-// Milliseconds from the signal to closing. Who has connected is heard, and a load balancer can see it in /readyz.
-const PAUSE = 500
-
-// How often, while draining, connections are closed whose last request was answered.
-const LOOK_FOR_IDLE_EVERY = 50
-
-/** Why the process can't start or a command can't do its work: one line, for whoever typed it. */
-export class StartError extends Error {
-  override readonly name = 'StartError'
-}
+// What a terminal or an init system sends to every process of a group. The supervisor hears it for its workers.
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGQUIT', 'SIGUSR2'] as const
 
 /**
- * Runs the service until a signal ends it. It listens once everything it needs is there.
+ * Runs the service until a signal ends it. It listens once everything it needs is there. With more WORKERS than one
+ * this process is the supervisor of others that run the service, or one of those.
  *
  * SIGTERM or SIGINT stops listening, finishes what was accepted and exits with 0; a second signal exits at once. SIGHUP
  * reads the secrets again, as a change of their file does.
@@ -39,60 +37,118 @@ export class StartError extends Error {
  * @throws StartError if it can't start
  */
 export async function serve(config: Config): Promise<void> {
-  const logger = createLogger(config)
-  const { secrets, path } = secretsOf(config, logger)
-  const keyring = await createKeyring(secrets, config)
-  reloadSecrets(path, keyring, config, logger)
-  const database = await connect(config, logger)
-  logger.info({ database: dialectOf(config.databaseUrl) }, 'opened the database')
-  const passwords = await createPasswords(config.argon2)
-  const app = createApp({ config, database, keyring, passwords, logger, clock: Date.now })
-
-  closeGently(app)
-  await app.ready()
-
-  // Before anybody can know that it listens: a signal that comes right then is heard.
-  const options = { delay: GIVE_UP_AFTER, logger, skip: ['SIGHUP' as const] }
-  const { uninstall } = closeWithGrace(options, async ({ signal, err }) => {
-    if (err !== undefined) logger.fatal({ err }, 'an error nobody caught')
-    else logger.info({ signal }, 'draining')
-    // A client that is too slow by now won't be waited for.
-    void setTimeout(CUT_AFTER, undefined, { ref: false }).then(() => app.server.closeAllConnections())
-    await app.close()
-    await database.close()
-    logger.info('drained')
-  })
-
+  if (config.workers === 1) return serveConnections(config, fromOwnPort)
+  // A single process loads nothing of it.
+  const { default: cluster } = await import('node:cluster')
+  if (cluster.isPrimary) {
+    const { supervise } = await import('./workers/supervisor.ts')
+    return supervise(config, createLogger(config))
+  }
+  for (const signal of SIGNALS) process.on(signal, () => {})
+  const { fromSupervisor } = await import('./workers/worker.ts')
+  const databasePoolSize = Math.max(1, Math.floor(config.databasePoolSize / config.workers))
   try {
-    await app.listen({ host: config.host, port: config.port })
+    await serveConnections({ ...config, databasePoolSize }, fromSupervisor)
   } catch (error) {
-    uninstall()
-    await app.close()
-    await database.close()
-    throw new StartError(`HOST and PORT: can't listen on ${config.host}:${config.port} (${codeOf(error)})`)
+    // The channel would keep it alive.
+    cluster.worker?.disconnect()
+    throw error
   }
 }
 
-// Closing ends what is idle at that moment. This gives who has just connected the time to be heard, and afterwards ends
-// what Node leaves open: a connection whose last request was answered meanwhile, and one that never sent a byte.
-function closeGently(app: FastifyInstance): void {
-  const sockets = new Set<Socket>()
-  app.server.on('connection', (socket) => {
-    sockets.add(socket)
-    socket.once('close', () => sockets.delete(socket))
-  })
-  app.addHook('preClose', async () => {
-    await setTimeout(PAUSE)
-    setInterval(() => {
-      app.server.closeIdleConnections()
-      for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy()
-    }, LOOK_FOR_IDLE_EVERY).unref()
-  })
+/** What is served, and what can be set off in it. */
+interface Serving {
+  readonly app: FastifyInstance
+  readonly config: Config
+  /** Finishes what was accepted, and ends the process. */
+  readonly drain: () => void
+  readonly reloadSecrets: () => void
 }
 
-/** The service's logger: JSON, a line each, on standard output. */
-export function createLogger({ logLevel }: Pick<Config, 'logLevel'>): Logger {
-  return pino({ level: logLevel, timestamp: pino.stdTimeFunctions.isoTime })
+async function serveConnections(
+  config: Config,
+  connectionsOf: (serving: Serving) => Connections,
+): Promise<void> {
+  const tracing = await traces(config)
+  const logger = createLogger(config, tracing?.ids)
+  const { secrets, path } = secretsOf(config, logger)
+  const keyring = await createKeyring(secrets, config)
+  const reloadSecrets = createReload(path, keyring, config, logger)
+  process.on('SIGHUP', reloadSecrets)
+  const metrics = createMetrics(config.workers === 1 ? undefined : process)
+  runtimeMetrics(metrics.registry)
+  const database = await connect(config, logger, (statement) => {
+    metrics.onStatement(statement)
+    tracing?.onStatement(statement)
+  })
+  logger.info({ database: dialectOf(config.databaseUrl) }, 'opened the database')
+  const passwords = await createPasswords(config.argon2, (hashing) => {
+    metrics.onHashing(hashing)
+    tracing?.onHashing(hashing)
+  })
+  giveWay()
+  const app = createApp({ config, database, keyring, passwords, logger, metrics, tracing, clock: Date.now })
+  const hasMetricsPort = config.workers === 1 && config.metricsPort !== undefined
+  const metricsServer = hasMetricsPort ? createMetricsServer(metrics, logger) : undefined
+
+  closeGently(app, () => connections.last())
+  await app.ready()
+
+  // Before anybody can know that it listens: a signal that comes right then is heard.
+  const skip = config.workers === 1 ? ['SIGHUP' as const] : ['SIGHUP' as const, ...SIGNALS]
+  const options = { delay: GIVE_UP_AFTER, logger, skip }
+  const { close, uninstall } = closeWithGrace(options, async ({ signal, err }) => {
+    const signalledAt = performance.now()
+    if (err !== undefined) logger.fatal({ err }, 'an error nobody caught')
+    else logger.info({ signal }, 'draining')
+    await app.close()
+    await metricsServer?.close()
+    await database.close()
+    await tracing?.stop(signalledAt + FLUSH_UNTIL)
+    logger.info('drained')
+  })
+  const connections = connectionsOf({ app, config, drain: () => void close(), reloadSecrets })
+
+  try {
+    if (metricsServer !== undefined) {
+      const { host, metricsPort } = config
+      await listen(metricsServer, { variable: 'METRICS_PORT', host, port: metricsPort as number })
+    }
+    await connections.open()
+  } catch (error) {
+    uninstall()
+    await app.close()
+    await metricsServer?.close()
+    await database.close()
+    throw error
+  }
+}
+
+function fromOwnPort({ app, config: { host, port } }: Serving): Connections {
+  return {
+    open: () => listen(app, { variable: 'PORT', host, port }),
+    last: () => closePort(app.server),
+  }
+}
+
+/**
+ * The service's logger: JSON, a line each, on standard output.
+ *
+ * @param mixin what each line carries besides
+ */
+export function createLogger({ logLevel }: Pick<Config, 'logLevel'>, mixin?: () => object): Logger {
+  return pino({ level: logLevel, timestamp: pino.stdTimeFunctions.isoTime, ...(mixin && { mixin }) })
+}
+
+async function traces({ tracesEndpoint, trustProxy }: Config): Promise<Tracing | undefined> {
+  const { env } = process
+  // https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
+  if (tracesEndpoint === undefined || env.OTEL_SDK_DISABLED?.toLowerCase() === 'true') return undefined
+  try {
+    return await startTracing({ endpoint: tracesEndpoint, trustProxy, env })
+  } catch (error) {
+    throw new StartError((error as Error).message)
+  }
 }
 
 /**
@@ -100,12 +156,17 @@ export function createLogger({ logLevel }: Pick<Config, 'logLevel'>): Logger {
  *
  * @throws StartError if it can't be opened
  */
-export async function connect(config: Config, logger: Logger): Promise<Database> {
+export async function connect(
+  config: Config,
+  logger: Logger,
+  onStatement?: (statement: Statement) => void,
+): Promise<Database> {
   try {
     return await openDatabase({
       url: config.databaseUrl,
       poolSize: config.databasePoolSize,
       onIdleError: (err) => logger.warn({ err }, 'an idle connection to PostgreSQL broke'),
+      onStatement,
     })
   } catch (error) {
     const { code, message } = (error instanceof Problem ? error.cause : error) as NodeJS.ErrnoException
@@ -142,16 +203,13 @@ function secretsOf(config: Config, logger: Logger): Secrets {
 }
 
 // Nothing of it keeps the process from ending, should the start fail.
-function reloadSecrets(path: string | undefined, keyring: Keyring, config: Config, logger: Logger): void {
+function createReload(path: string | undefined, keyring: Keyring, config: Config, log: Logger): () => void {
   if (path === undefined) {
     const reason = 'JWT_SECRET stands in the environment, which is read at the start alone'
-    process.on('SIGHUP', () =>
-      logger.info({ event: 'secrets_unchanged', reason, kids: keyring.kids }, 'secrets_unchanged'),
-    )
-    return
+    return () => log.info({ event: 'secrets_unchanged', reason, kids: keyring.kids }, 'secrets_unchanged')
   }
   const tokenLife = config.accessTokenTtl + LEEWAY
-  process.on('SIGHUP', followSecretFile({ path, keyring, tokenLife, log: logger, clock: Date.now }))
+  return followSecretFile({ path, keyring, tokenLife, log, clock: Date.now })
 }
 
 function codeOf(error: unknown): string | undefined {

@@ -62,6 +62,9 @@ t.test('numbers are whole, in decimal digits and within their bounds', async (t)
   const bounds: Readonly<Record<string, readonly [number, number]>> = {
     DATABASE_POOL_SIZE: [1, 1_000],
     PORT: [0, 65_535],
+    WORKERS: [1, 256],
+    METRICS_PORT: [0, 65_535],
+    ATTEMPTS_PER_ADDRESS: [1, 1_000_000],
     PASSWORD_MIN_LENGTH: [8, 128],
     ARGON2_MEMORY_KIB: [19_456, 4_194_304],
     ARGON2_PASSES: [2, 100],
@@ -96,6 +99,36 @@ t.test(
     t.equal(concurrency({ UV_THREADPOOL_SIZE: '1' }), 1, 'at least one')
   },
 )
+
+t.test('there are as many workers as are asked for, or one a core, and they share the cores', async (t) => {
+  const cores = availableParallelism()
+  t.equal(parseConfig({ WORKERS: 'auto' }).workers, cores)
+  t.equal(parseConfig({ WORKERS: 'auto' }).argon2.concurrency, 1)
+  t.equal(parseConfig({ WORKERS: '256' }).argon2.concurrency, Math.max(1, Math.floor(cores / 256)))
+})
+
+t.test('an origin is written as browsers send it', async (t) => {
+  for (const text of ['https://app.example.com', 'http://localhost:5173', 'http://[::1]:8080']) {
+    t.strictSame(parseConfig({ CORS_ORIGINS: text }).corsOrigins, [text], text)
+  }
+  t.strictSame(parseConfig({ CORS_ORIGINS: 'none' }).corsOrigins, [])
+  for (const text of [
+    ...['*', 'null', 'app.example.com', 'https://', 'https://app.example.com/', 'https://app.example.com/a'],
+    ...['https://APP.example.com', 'https://app.example.com:443', 'https://*.example.com', 'ftp://a.example'],
+    ...['https://u:p@app.example.com', 'https://app.example.com,', 'file:///a', 'https://app.example.com?a'],
+  ]) {
+    t.equal(faultsOf({ CORS_ORIGINS: text }).length, 1, text)
+  }
+})
+
+t.test('traces go to a URL', async (t) => {
+  for (const text of ['http://localhost:4318', 'https://collector.example.com/otlp']) {
+    t.equal(parseConfig({ OTEL_EXPORTER_OTLP_ENDPOINT: text }).tracesEndpoint, text)
+  }
+  for (const text of ['localhost:4318', 'grpc://localhost:4317', 'http://', 'on']) {
+    t.equal(faultsOf({ OTEL_EXPORTER_OTLP_ENDPOINT: text }).length, 1, text)
+  }
+})
 
 t.test('a proxy is believed by its address, never by hearsay', async (t) => {
   for (const text of ['127.0.0.1', '10.0.0.0/8', '10.0.0.1/32', '::1', 'fd00::/8', '2001:db8::1/128']) {

@@ -87,7 +87,7 @@ t.test('tokens stand below all that uses them', async (t) => {
     t.strictSame(
       reaches(
         file,
-        /^(http|accounts|sessions|passwords|admin|revocations|commands|database)\/|^(app|config|server|cli)\.ts$/,
+        /^(http|accounts|sessions|passwords|admin|audit|throttling|revocations|commands|database)\/|^(app|config|server|cli)\.ts$/,
       ),
       [],
       file,
@@ -114,7 +114,7 @@ t.test('what other services import brings no server and no database with it', as
     t.strictSame(
       reaches(
         file,
-        /^(http|accounts|sessions|passwords|admin|revocations|commands|database)\/|^(app|config|server|cli|events)\.ts$/,
+        /^(http|accounts|sessions|passwords|admin|audit|throttling|revocations|commands|database)\/|^(app|config|server|cli)\.ts$/,
       ),
       [],
       file,
@@ -129,8 +129,8 @@ t.test('nothing but the commands imports the process, and nothing imports the co
   }
 })
 
-t.test('the process is touched by server.ts and the commands alone', async (t) => {
-  for (const file of files(/^(?!server\.ts$|cli\.ts$|commands\/)/)) {
+t.test('a process is touched by server.ts, the supervisor and the commands alone', async (t) => {
+  for (const file of files(/^(?!server\.ts$|workers\/supervisor\.ts$|cli\.ts$|commands\/)/)) {
     t.notMatch(withoutComments(file), /(?<![.\w])process\.\w|node:process/, file)
   }
 })

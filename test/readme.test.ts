@@ -181,7 +181,7 @@ async function startService(t: Test, folder: string, file: string, port: number)
   t.teardown(() => child.kill('SIGKILL'))
   await poll(`${file} to listen`, async () => {
     if (child.exitCode !== null) throw new Error(`${file} ended with ${child.exitCode}`)
-    return fetch(`http://localhost:${port}/invoices`).then(
+    return request(`http://localhost:${port}`, '/invoices').then(
       ({ status }) => status === 401,
       () => false,
     )

@@ -1,11 +1,14 @@
+import type { Client, EventFields, SecurityEvent } from '../audit/events.ts'
+import type { Trail } from '../audit/trail.ts'
+import type { Tx } from '../database/schema.ts'
 import { emailKey } from '../email.ts'
-import type { Client, RecordEvent } from '../events.ts'
 import type { Passwords } from '../passwords/passwords.ts'
 import type { PasswordPolicy } from '../passwords/policy.ts'
 import { withPassword } from '../passwords/proof.ts'
 import { Problem } from '../problem.ts'
 import type { Tokens } from '../sessions/issue.ts'
 import type { Sessions } from '../sessions/sessions.ts'
+import type { Attempt, Throttle } from '../throttling/throttle.ts'
 import type { Claims } from '../tokens/claims.ts'
 import type { Revocations } from '../tokens/revocations.ts'
 import { USER } from '../tokens/roles.ts'
@@ -19,7 +22,8 @@ export interface AccountsParts {
   readonly passwords: Passwords
   readonly policy: PasswordPolicy
   readonly revocations: Revocations
-  readonly record: RecordEvent
+  readonly throttle: Throttle
+  readonly trail: Trail
   /** Milliseconds since 1970. */
   readonly clock: () => number
 }
@@ -36,7 +40,7 @@ export type Accounts = ReturnType<typeof createAccounts>
 
 /** The rules of who you are: sign up, read, change, delete. */
 export function createAccounts(parts: AccountsParts) {
-  const { store, registration, sessions, passwords, policy, revocations, record, clock } = parts
+  const { store, registration, sessions, passwords, policy, revocations, throttle, trail, clock } = parts
 
   // The token verified, so its account was there: that it is gone means that the session is.
   async function requireAccount(id: string): Promise<Account> {
@@ -57,23 +61,46 @@ export function createAccounts(parts: AccountsParts) {
       const account = await requireAccount(bearer.sub)
       return account.kind === 'person' ? account : undefined
     }
-    return withPassword(passwords, password, find, act, () => {
-      record('password_check_failed', client, { account_id: bearer.sub, session_id: bearer.sid })
-    })
+    const tryOnce = ({ succeeded, failed }: Attempt) => {
+      const actOnce = async (account: Account) => {
+        await succeeded()
+        return act(account)
+      }
+      return withPassword(passwords, password, find, actOnce, () =>
+        failed((tx, failures) => say(tx, 'password_check_failed', bearer, client, { failures })),
+      )
+    }
+    return passwords.admit('bearer', () => throttle.prove(bearer, client, tryOnce))
+  }
+
+  function say(
+    tx: Tx,
+    event: SecurityEvent,
+    { sub, sid }: Bearer,
+    client: Client,
+    fields: EventFields = {},
+  ): Promise<void> {
+    return trail.recordIn(tx, event, client, { account_id: sub, session_id: sid, ...fields })
   }
 
   return {
     /**
      * Makes an account and opens its first session.
      *
-     * @throws Problem password_too_weak, email_taken, overloaded
+     * @throws Problem password_too_weak, too_many_attempts, email_taken, overloaded
      */
     async signUp(applicant: Applicant, client: Client): Promise<{ account: Account; tokens: Tokens }> {
-      const account = await registration.draft(applicant, [USER])
-      const { row, tokens } = sessions.draft(account, {}, client, account.createdAt)
-      await registration.save(account, row)
-      record('signup', client, { account_id: account.id, session_id: row.id })
-      return { account, tokens }
+      registration.check(applicant)
+      return passwords.admit('stranger', async () => {
+        await throttle.signUp(client)
+        const account = await registration.draft(applicant, [USER])
+        const { row, tokens } = sessions.draft(account, {}, client, account.createdAt)
+        await registration.save(account, row, async (tx) => {
+          await throttle.signedUp(tx, emailKey(account.email), client)
+          await say(tx, 'signup', { sub: account.id, sid: row.id }, client)
+        })
+        return { account, tokens }
+      })
     },
 
     /** @throws Problem token_revoked if the account is gone */
@@ -85,7 +112,7 @@ export function createAccounts(parts: AccountsParts) {
      * Changes name, address or both.
      *
      * @param password the account's password: a change of the address needs it, and if it is given it has to be right
-     * @throws Problem invalid_credentials, email_taken, overloaded, token_revoked
+     * @throws Problem invalid_credentials, too_many_attempts, email_taken, overloaded, token_revoked
      */
     async change(
       bearer: Bearer,
@@ -97,24 +124,24 @@ export function createAccounts(parts: AccountsParts) {
         name,
         email: email === undefined ? undefined : { address: email, key: emailKey(email) },
       }
+      const tell = async (tx: Tx) => {
+        if (email !== undefined) await say(tx, 'email_changed', bearer, client)
+      }
       const account =
         password === undefined
-          ? await store.change(bearer.sub, change, clock())
+          ? await store.change(bearer.sub, change, clock(), tell)
           : await proved(bearer, password, client, ({ passwordHash }) =>
-              store.change(bearer.sub, change, clock(), passwordHash),
+              store.change(bearer.sub, change, clock(), tell, passwordHash),
             )
       if (account === undefined) throw new Problem('token_revoked')
       if (account === 'email_taken') throw new Problem('email_taken')
-      if (email !== undefined) {
-        record('email_changed', client, { account_id: bearer.sub, session_id: bearer.sid })
-      }
       return account
     },
 
     /**
      * Changes the password and ends every other session of the account.
      *
-     * @throws Problem invalid_credentials, password_too_weak, overloaded, token_revoked
+     * @throws Problem invalid_credentials, too_many_attempts, password_too_weak, overloaded, token_revoked
      */
     async changePassword(
       bearer: Bearer,
@@ -125,27 +152,25 @@ export function createAccounts(parts: AccountsParts) {
         policy.check(next, [account.email, account.name], 'new_password')
         const newHash = await passwords.hash(next)
         const change = { provedHash: account.passwordHash, newHash, keptSession: bearer.sid }
-        return store.changePassword(bearer.sub, change, clock())
+        return store.changePassword(bearer.sub, change, clock(), (tx, { count }) =>
+          say(tx, 'password_changed', bearer, client, { sessions_ended: count }),
+        )
       })
       revocations.apply(ended.revocations)
-      record('password_changed', client, {
-        account_id: bearer.sub,
-        session_id: bearer.sid,
-        sessions_ended: ended.count,
-      })
     },
 
     /**
      * Erases the account and ends all of its sessions.
      *
-     * @throws Problem invalid_credentials, last_admin, overloaded, token_revoked
+     * @throws Problem invalid_credentials, too_many_attempts, last_admin, overloaded, token_revoked
      */
     async erase(bearer: Bearer, password: string, client: Client): Promise<void> {
       const ended = await proved(bearer, password, client, ({ passwordHash }) =>
-        store.erase(bearer.sub, passwordHash, clock()),
+        store.erase(bearer.sub, passwordHash, clock(), (tx, { count }) =>
+          say(tx, 'account_deleted', bearer, client, { sessions_ended: count }),
+        ),
       )
       revocations.apply(ended.revocations)
-      record('account_deleted', client, { account_id: bearer.sub, sessions_ended: ended.count })
     },
   }
 }

@@ -1,4 +1,5 @@
 import { randomUUIDv7 } from 'node:crypto'
+import type { Within } from '../database/transaction.ts'
 import { emailKey } from '../email.ts'
 import type { Passwords } from '../passwords/passwords.ts'
 import type { PasswordPolicy } from '../passwords/policy.ts'
@@ -26,13 +27,18 @@ export type Registration = ReturnType<typeof createRegistration>
 /** How accounts come to be, by sign-up or by an operator. */
 export function createRegistration({ store, passwords, policy, clock }: RegistrationParts) {
   return {
+    /** Checks what can be said of an applicant without knowing anybody. @throws Problem password_too_weak */
+    check({ email, password, name }: Applicant): void {
+      policy.check(password, [email, name], 'password')
+    },
+
     /**
-     * Checks an applicant and makes the account, in memory. Whatever is quick to refuse is refused before the slow hash.
+     * Makes the account of an applicant who was checked, in memory. Whatever is quick to refuse is refused before the
+     * slow hash.
      *
-     * @throws Problem password_too_weak, email_taken, overloaded
+     * @throws Problem email_taken
      */
     async draft({ email, password, name }: Applicant, roles: readonly string[]): Promise<Account> {
-      policy.check(password, [email, name], 'password')
       if (await store.isTaken(emailKey(email))) throw new Problem('email_taken')
       const passwordHash = await passwords.hash(password)
       const now = clock()
@@ -64,8 +70,9 @@ export function createRegistration({ store, passwords, policy, clock }: Registra
      *
      * @throws Problem email_taken if another sign-up came first
      */
-    async save(account: Account, session?: NewSession): Promise<void> {
-      if (!(await store.create(account, keyOf(account), session))) throw new Problem('email_taken')
+    async save(account: Account, session: NewSession | undefined, within: Within): Promise<void> {
+      const isStored = await store.create(account, keyOf(account), session, within)
+      if (!isStored) throw new Problem('email_taken')
     },
   }
 }

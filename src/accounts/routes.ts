@@ -1,6 +1,7 @@
 import type { onRequestAsyncHookHandler, onRequestHookHandler } from 'fastify'
 import { z } from 'zod'
 import { clientOf } from '../http/client.ts'
+import type { Shedding } from '../http/shedding.ts'
 import type { Scope } from '../http/validation.ts'
 import { tokensBody } from '../sessions/wire.ts'
 import { requireOwnIds, requireScope } from '../tokens/guard.ts'
@@ -20,16 +21,18 @@ export interface AccountRoutesParts {
   readonly accounts: Accounts
   readonly guard: onRequestHookHandler
   readonly requireSession: onRequestAsyncHookHandler
+  readonly shed: Shedding
 }
 
 /** POST /auth/signup; GET, PATCH and DELETE /account; PUT /account/password. */
 export async function accountRoutes(
   scope: Scope,
-  { accounts, guard, requireSession }: AccountRoutesParts,
+  { accounts, guard, requireSession, shed }: AccountRoutesParts,
 ): Promise<void> {
   scope.post(
     '/auth/signup',
     {
+      onRequest: shed.hashing,
       schema: {
         operationId: 'signUp',
         summary: 'Make an account and open its first session',
@@ -37,7 +40,13 @@ export async function accountRoutes(
         body: SignupRequest,
         response: { 201: SignupBody },
         success: 'The account is made; Location names it.',
-        problems: ['email_taken', 'password_too_weak', 'overloaded', 'database_unavailable'],
+        problems: [
+          'email_taken',
+          'password_too_weak',
+          'too_many_attempts',
+          'overloaded',
+          'database_unavailable',
+        ],
       },
     },
     async (request, reply) => {
@@ -86,6 +95,7 @@ export async function accountRoutes(
           problems: [
             'insufficient_scope',
             'invalid_credentials',
+            'too_many_attempts',
             'email_taken',
             'overloaded',
             'database_unavailable',
@@ -113,6 +123,7 @@ export async function accountRoutes(
           problems: [
             'insufficient_scope',
             'invalid_credentials',
+            'too_many_attempts',
             'password_too_weak',
             'overloaded',
             'database_unavailable',
@@ -141,6 +152,7 @@ export async function accountRoutes(
           problems: [
             'insufficient_scope',
             'invalid_credentials',
+            'too_many_attempts',
             'last_admin',
             'overloaded',
             'database_unavailable',

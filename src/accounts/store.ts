@@ -2,6 +2,7 @@ import type { Selectable, Updateable } from 'kysely'
 import { isUniqueViolation } from '../database/errors.ts'
 import { rolesColumn, rolesFrom } from '../database/roles.ts'
 import type { AccountKind, AccountStatus, AccountsTable, Db, Tx } from '../database/schema.ts'
+import { transact, type Within } from '../database/transaction.ts'
 import { Problem } from '../problem.ts'
 import { lockHead } from '../revocations/store.ts'
 import { type EndedSessions, endSessions, insertSession, type NewSession } from '../sessions/store.ts'
@@ -56,8 +57,13 @@ export function createAccountStore(db: Db) {
      *
      * @returns whether it was stored: false if the address has an account
      */
-    async create(account: Account, emailKey: string, session?: NewSession): Promise<boolean> {
-      return db.transaction().execute(async (tx) => {
+    async create(
+      account: Account,
+      emailKey: string,
+      session: NewSession | undefined,
+      within: Within,
+    ): Promise<boolean> {
+      return transact(db, async (tx) => {
         const { numInsertedOrUpdatedRows } = await tx
           .insertInto('accounts')
           .values({
@@ -77,6 +83,7 @@ export function createAccountStore(db: Db) {
         if (numInsertedOrUpdatedRows === 0n) return false
         await insertRoles(tx, account.id, account.roles)
         if (session !== undefined) await insertSession(tx, session)
+        await within(tx)
         return true
       })
     },
@@ -92,10 +99,11 @@ export function createAccountStore(db: Db) {
       id: string,
       { name, email }: AccountChange,
       now: number,
+      within: Within,
       provedHash?: string,
     ): Promise<Account | 'email_taken' | undefined> {
       try {
-        return await db.transaction().execute(async (tx) => {
+        return await transact(db, async (tx) => {
           let query = tx.updateTable('accounts').where('id', '=', id).set({ updated_at: now })
           if (provedHash !== undefined) query = query.where('password_hash', '=', provedHash)
           if (name !== undefined) query = query.set({ name })
@@ -103,6 +111,7 @@ export function createAccountStore(db: Db) {
           const row = await query.returningAll().returning(rolesColumn).executeTakeFirst()
           if (row === undefined) return undefined
           await keepSearchKey(tx, row)
+          await within(tx)
           return accountFrom(row)
         })
       } catch (error) {
@@ -121,10 +130,14 @@ export function createAccountStore(db: Db) {
       id: string,
       { provedHash, newHash, keptSession }: { provedHash: string; newHash: string; keptSession: string },
       now: number,
+      within: Within<EndedSessions>,
     ): Promise<EndedSessions | undefined> {
-      return db.transaction().execute(async (tx) => {
+      return transact(db, async (tx) => {
         const changed = await lock(tx, id, provedHash, { password_hash: newHash, updated_at: now })
-        return changed ? endSessions(tx, id, { except: keptSession }, now) : undefined
+        if (!changed) return undefined
+        const ended = await endSessions(tx, id, { except: keptSession }, now)
+        await within(tx, ended)
+        return ended
       })
     },
 
@@ -135,13 +148,19 @@ export function createAccountStore(db: Db) {
      * @returns what came of ending its sessions, or undefined if nothing was erased
      * @throws Problem last_admin
      */
-    async erase(id: string, provedHash: string, now: number): Promise<EndedSessions | undefined> {
-      return db.transaction().execute(async (tx) => {
+    async erase(
+      id: string,
+      provedHash: string,
+      now: number,
+      within: Within<EndedSessions>,
+    ): Promise<EndedSessions | undefined> {
+      return transact(db, async (tx) => {
         if (!(await lock(tx, id, provedHash, { updated_at: now }))) return undefined
         const isAdmin = await hasRole(tx, id, ADMIN)
         const ended = await endSessions(tx, id, 'all', now)
         await tx.deleteFrom('accounts').where('id', '=', id).execute()
         if (isAdmin) await requireAnAdmin(tx)
+        await within(tx, ended)
         return ended
       })
     },

@@ -1,14 +1,17 @@
 import type { Account, AccountStore } from '../accounts/store.ts'
+import type { Client, EventFields, SecurityEvent } from '../audit/events.ts'
+import type { Trail } from '../audit/trail.ts'
 import type { AccountStatus } from '../database/schema.ts'
-import type { Client, EventFields, OperatorEvent, RecordEvent } from '../events.ts'
+import { emailKey } from '../email.ts'
 import { bytesOf, ID_BYTES, idBytes, idFrom } from '../opaque.ts'
 import { Problem } from '../problem.ts'
 import { newCredential } from '../sessions/credentials.ts'
 import type { Session, SessionStore } from '../sessions/store.ts'
+import type { Throttle } from '../throttling/throttle.ts'
 import type { Claims } from '../tokens/claims.ts'
 import type { Revocations } from '../tokens/revocations.ts'
 import { ADMIN, type Roles } from '../tokens/roles.ts'
-import type { AdminStore, OperatorChange } from './store.ts'
+import type { AdminStore, Changed, OperatorChange } from './store.ts'
 
 const LISTED_SESSIONS = 100
 
@@ -21,7 +24,8 @@ export interface AdminParts {
   readonly sessions: Pick<SessionStore, 'list' | 'end'>
   readonly roles: Pick<Roles, 'names'>
   readonly revocations: Pick<Revocations, 'apply'>
-  readonly record: RecordEvent
+  readonly throttle: Pick<Throttle, 'reset' | 'blockedUntil'>
+  readonly trail: Trail
   /** Milliseconds since 1970. */
   readonly clock: () => number
 }
@@ -52,6 +56,16 @@ export interface AccountPage {
   readonly nextCursor: string | null
 }
 
+export interface AccountDetails {
+  readonly account: Account
+  readonly sessions: readonly Session[]
+  /**
+   * Until when nobody may try its password from an address that hasn't logged in before, in milliseconds since 1970;
+   * undefined where somebody may.
+   */
+  readonly loginBlockedUntil: number | undefined
+}
+
 /** What another credential of a service account is for. */
 export interface CredentialWish {
   readonly scopes: readonly string[]
@@ -65,7 +79,7 @@ export type Admin = ReturnType<typeof createAdmin>
 
 /** The rules of what an operator may do to accounts and their sessions. */
 export function createAdmin(parts: AdminParts) {
-  const { store, accounts, sessions, roles, revocations, record, clock } = parts
+  const { store, accounts, sessions, roles, revocations, throttle, trail, clock } = parts
 
   async function requireAccount(id: string): Promise<Account> {
     const account = await accounts.find(id)
@@ -103,7 +117,10 @@ export function createAdmin(parts: AdminParts) {
       const below = cursor === undefined ? undefined : idOfCursor(cursor)
       const found = await store.find(filter, below, limit + 1)
       const page = found.slice(0, limit)
-      record('accounts_listed', operator.client, { actor: operator.actor, accounts: page.length })
+      await trail.record('accounts_listed', operator.client, {
+        actor: operator.actor,
+        accounts: page.length,
+      })
       const last = page.at(-1)
       return {
         accounts: page,
@@ -116,14 +133,12 @@ export function createAdmin(parts: AdminParts) {
      *
      * @throws Problem not_found
      */
-    async read(
-      id: string,
-      operator: Operator,
-    ): Promise<{ readonly account: Account; readonly sessions: readonly Session[] }> {
+    async read(id: string, operator: Operator): Promise<AccountDetails> {
       const account = await requireAccount(id)
       const open = await sessions.list(id, clock(), LISTED_SESSIONS)
-      record('account_read', operator.client, { actor: operator.actor, subject: id })
-      return { account, sessions: open }
+      const loginBlockedUntil = await throttle.blockedUntil(emailKey(account.email))
+      await trail.record('account_read', operator.client, { actor: operator.actor, subject: id })
+      return { account, sessions: open, loginBlockedUntil }
     },
 
     /**
@@ -135,22 +150,14 @@ export function createAdmin(parts: AdminParts) {
      */
     async change(id: string, change: OperatorChange, operator: Operator): Promise<Account> {
       checkRoles((change.roles ?? []).map((role, index) => [`roles.${index}`, role]))
-      const done = await store.change(id, change, clock())
+      const done = await store.change(id, change, clock(), async (tx, changed) => {
+        for (const [event, fields] of eventsOf(changed)) {
+          await trail.recordIn(tx, event, operator.client, { actor: operator.actor, subject: id, ...fields })
+        }
+      })
       if (done === undefined) throw noAccount()
-      const { before, after, sessionsEnded } = done
       revocations.apply(done.revocations)
-
-      const say = (event: OperatorEvent, fields: EventFields = {}) =>
-        record(event, operator.client, { actor: operator.actor, subject: id, ...fields })
-      if (before.status !== after.status) {
-        if (after.status === 'disabled') say('account_disabled', { sessions_ended: sessionsEnded })
-        else say('account_enabled')
-      }
-      if (before.roles.join(' ') !== after.roles.join(' ')) {
-        say('account_roles_changed', { roles_before: before.roles, roles_after: after.roles })
-      }
-      if (before.name !== after.name) say('account_renamed')
-      return after
+      return done.after
     },
 
     /**
@@ -162,18 +169,32 @@ export function createAdmin(parts: AdminParts) {
      */
     async signOut(id: string, operator: Operator, sessionId?: string): Promise<number> {
       await requireAccount(id)
-      const ended = await sessions.end(id, sessionId === undefined ? 'all' : { only: sessionId }, clock())
-      if (sessionId !== undefined && ended.count === 0) {
-        throw new Problem('not_found', { detail: 'The account has no such session.' })
-      }
-      revocations.apply(ended.revocations)
-      record('account_signed_out', operator.client, {
-        actor: operator.actor,
-        subject: id,
-        ...(sessionId !== undefined && { session_id: sessionId }),
-        sessions_ended: ended.count,
+      const which = sessionId === undefined ? 'all' : { only: sessionId }
+      const ended = await sessions.end(id, which, clock(), async (tx, { count }) => {
+        if (sessionId !== undefined && count === 0) {
+          throw new Problem('not_found', { detail: 'The account has no such session.' })
+        }
+        await trail.recordIn(tx, 'account_signed_out', operator.client, {
+          actor: operator.actor,
+          subject: id,
+          ...(sessionId !== undefined && { session_id: sessionId }),
+          sessions_ended: count,
+        })
       })
+      revocations.apply(ended.revocations)
       return ended.count
+    },
+
+    /**
+     * Forgets the failed attempts at an account, so that its owner may try again at once.
+     *
+     * @throws Problem not_found
+     */
+    async resetAttempts(id: string, { actor, client }: Operator): Promise<void> {
+      const { email } = await requireAccount(id)
+      await throttle.reset({ id, emailKey: emailKey(email) }, (tx) =>
+        trail.recordIn(tx, 'attempts_reset', client, { actor, subject: id }),
+      )
     },
 
     /**
@@ -193,12 +214,27 @@ export function createAdmin(parts: AdminParts) {
       }
       const purpose = { accountId: id, scopes, label: label ?? account.name ?? id, ttl }
       const { row, credential } = newCredential(purpose, clock())
-      if (!(await store.addCredential(row))) throw new Problem('account_disabled')
       const fields = { actor: operator.actor, subject: id, session_id: row.id, scopes }
-      record('credential_created', operator.client, fields)
+      const isStored = await store.addCredential(row, (tx) =>
+        trail.recordIn(tx, 'credential_created', operator.client, fields),
+      )
+      if (!isStored) throw new Problem('account_disabled')
       return { id: row.id, credential }
     },
   }
+}
+
+function eventsOf({ before, after, sessionsEnded }: Changed): [SecurityEvent, EventFields][] {
+  const events: [SecurityEvent, EventFields][] = []
+  if (before.status !== after.status) {
+    const disabled = after.status === 'disabled'
+    events.push(disabled ? ['account_disabled', { sessions_ended: sessionsEnded }] : ['account_enabled', {}])
+  }
+  if (before.roles.join(' ') !== after.roles.join(' ')) {
+    events.push(['account_roles_changed', { roles_before: before.roles, roles_after: after.roles }])
+  }
+  if (before.name !== after.name) events.push(['account_renamed', {}])
+  return events
 }
 
 function noAccount(): Problem {

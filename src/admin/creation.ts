@@ -1,11 +1,11 @@
 import type { Applicant, Registration } from '../accounts/registration.ts'
-import type { RecordEvent } from '../events.ts'
+import type { Trail } from '../audit/trail.ts'
 import { newCredential } from '../sessions/credentials.ts'
 import type { Operator } from './admin.ts'
 
 export interface CreationParts {
   readonly registration: Registration
-  readonly record: RecordEvent
+  readonly trail: Trail
   /** Milliseconds since 1970. */
   readonly clock: () => number
 }
@@ -20,19 +20,21 @@ export interface ServiceWish {
 }
 
 /** How an operator makes accounts. */
-export function createCreation({ registration, record, clock }: CreationParts) {
+export function createCreation({ registration, trail, clock }: CreationParts) {
   return {
     /**
      * Makes the account of a person.
      *
      * @returns its id
-     * @throws Problem password_too_weak, email_taken, overloaded
+     * @throws Problem password_too_weak, email_taken
      */
     async person(applicant: Applicant, roles: readonly string[], operator: Operator): Promise<string> {
+      registration.check(applicant)
       const account = await registration.draft(applicant, roles)
-      await registration.save(account)
       const fields = { actor: operator.actor, subject: account.id, roles_after: account.roles }
-      record('account_created', operator.client, fields)
+      await registration.save(account, undefined, (tx) =>
+        trail.recordIn(tx, 'account_created', operator.client, fields),
+      )
       return account.id
     },
 
@@ -46,9 +48,11 @@ export function createCreation({ registration, record, clock }: CreationParts) {
       const account = registration.draftService(name, roles)
       const purpose = { accountId: account.id, scopes, label: name, ttl }
       const { row, credential } = newCredential(purpose, clock())
-      await registration.save(account, row)
-      record('account_created', client, { actor, subject: account.id, roles_after: roles })
-      record('credential_created', client, { actor, subject: account.id, session_id: row.id, scopes })
+      const fields = { actor, subject: account.id }
+      await registration.save(account, row, async (tx) => {
+        await trail.recordIn(tx, 'account_created', client, { ...fields, roles_after: roles })
+        await trail.recordIn(tx, 'credential_created', client, { ...fields, session_id: row.id, scopes })
+      })
       return { accountId: account.id, credentialId: row.id, credential }
     },
   }

@@ -21,21 +21,16 @@ export interface AdminRoutesParts {
   readonly requireSession: onRequestAsyncHookHandler
 }
 
-// What may be answered to who isn't an operator, or while there is no database.
-const refusals = ['insufficient_role', 'insufficient_scope', 'database_unavailable'] as const
+/** What may be answered to who isn't an operator, or while there is no database. */
+export const refusals = ['insufficient_role', 'insufficient_scope', 'database_unavailable'] as const
 
-/** GET /admin/accounts; GET and PATCH /admin/accounts/{id}; DELETE /admin/accounts/{id}/sessions. */
+/** GET /admin/accounts; GET and PATCH /admin/accounts/{id}; DELETE /admin/accounts/{id}/sessions and .../attempts. */
 export async function adminRoutes(
   scope: Scope,
   { admin, guard, requireSession }: AdminRoutesParts,
 ): Promise<void> {
   scope.register(async (operators: Scope) => {
-    operators.addHook('onRequest', guard)
-    operators.addHook('onRequest', requireOwnIds)
-    operators.addHook('onRequest', requireRole(ADMIN))
-    operators.addHook('onRequest', requireScope(ADMIN_SCOPE))
-    operators.addHook('onRequest', requireSession)
-    operators.addHook('onRequest', async ({ user }) => admin.requireAdmin(user))
+    letInOperators(operators, { admin, guard, requireSession })
 
     operators.get(
       '/admin/accounts',
@@ -118,9 +113,50 @@ export async function adminRoutes(
         return reply.code(204).send()
       },
     )
+
+    operators.delete(
+      '/admin/accounts/:id/attempts',
+      {
+        schema: {
+          operationId: 'resetAttempts',
+          summary: 'Forget the failed logins at an account',
+          description: 'Its owner may try again at once, from wherever.',
+          tags: ['admin'],
+          guarded: true,
+          params: AccountParams,
+          response: { 204: z.undefined() },
+          success: 'Forgotten; on every node within a second.',
+          problems: ['not_found', ...refusals],
+        },
+      },
+      async (request, reply) => {
+        await admin.resetAttempts(request.params.id, operatorOf(request))
+        return reply.code(204).send()
+      },
+    )
   })
 }
 
-function operatorOf(request: Pick<FastifyRequest, 'user'> & Parameters<typeof clientOf>[0]): Operator {
+/** Lets in operators alone, to the routes that come after it in the scope. */
+export function letInOperators(
+  scope: Scope,
+  {
+    admin,
+    guard,
+    requireSession,
+  }: Pick<AdminRoutesParts, 'guard' | 'requireSession'> & {
+    readonly admin: Pick<Admin, 'requireAdmin'>
+  },
+): void {
+  scope.addHook('onRequest', guard)
+  scope.addHook('onRequest', requireOwnIds)
+  scope.addHook('onRequest', requireRole(ADMIN))
+  scope.addHook('onRequest', requireScope(ADMIN_SCOPE))
+  scope.addHook('onRequest', requireSession)
+  scope.addHook('onRequest', async ({ user }) => admin.requireAdmin(user))
+}
+
+/** Who asks, behind the guard. */
+export function operatorOf(request: Pick<FastifyRequest, 'user'> & Parameters<typeof clientOf>[0]): Operator {
   return { actor: request.user.sub, client: clientOf(request) }
 }

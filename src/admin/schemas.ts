@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { AccountBody, Name } from '../accounts/schemas.ts'
-import { Id } from '../http/schemas.ts'
+import { Id, Timestamp } from '../http/schemas.ts'
 import { SessionBody } from '../sessions/schemas.ts'
 
 const LONGEST_QUERY = 256
@@ -102,5 +102,12 @@ const AdminSessionBody = z
   .meta({ id: 'AdminSession' })
 
 export const AccountDetailsBody = z
-  .object({ ...fields, sessions: z.array(AdminSessionBody) })
+  .object({
+    ...fields,
+    login_blocked_until: Timestamp.nullable().meta({
+      description:
+        'Until when its password is not tried from an address that has not logged in before; null if it is.',
+    }),
+    sessions: z.array(AdminSessionBody),
+  })
   .meta({ id: 'AccountDetails', description: 'An account with its sessions, the last used first.' })

@@ -10,6 +10,7 @@ import {
 } from '../accounts/store.ts'
 import { rolesColumn } from '../database/roles.ts'
 import type { AccountStatus, Db, Tx } from '../database/schema.ts'
+import { transact, type Within } from '../database/transaction.ts'
 import { revoke } from '../revocations/store.ts'
 import { endSessions, insertSession, type NewSession } from '../sessions/store.ts'
 import type { Revocation } from '../tokens/revocations.ts'
@@ -93,8 +94,13 @@ export function createAdminStore(db: Db) {
      * @returns what came of it; undefined if there is no such account
      * @throws Problem last_admin
      */
-    async change(id: string, change: OperatorChange, now: number): Promise<Changed | undefined> {
-      return db.transaction().execute(async (tx) => {
+    async change(
+      id: string,
+      change: OperatorChange,
+      now: number,
+      within: Within<Changed>,
+    ): Promise<Changed | undefined> {
+      return transact(db, async (tx) => {
         const before = await lockAccount(tx, id, now)
         if (before === undefined) return undefined
         const after = changed(before, change)
@@ -112,7 +118,9 @@ export function createAdminStore(db: Db) {
         const causes = hasOtherRoles ? [{ accountId: id, roles: after.roles }] : []
         const revocations = [...ended.revocations, ...(await revoke(tx, causes, now))]
         if (isAdmin(before) && !isAdmin(after)) await requireAnAdmin(tx)
-        return { before, after, sessionsEnded: ended.count, revocations }
+        const done = { before, after, sessionsEnded: ended.count, revocations }
+        await within(tx, done)
+        return done
       })
     },
 
@@ -122,8 +130,8 @@ export function createAdminStore(db: Db) {
      *
      * @returns whether it was stored
      */
-    async addCredential(row: NewSession): Promise<boolean> {
-      return db.transaction().execute(async (tx) => {
+    async addCredential(row: NewSession, within: Within): Promise<boolean> {
+      return transact(db, async (tx) => {
         const account = await tx
           .updateTable('accounts')
           .set({ status: 'active' })
@@ -133,6 +141,7 @@ export function createAdminStore(db: Db) {
           .executeTakeFirst()
         if (account === undefined) return false
         await insertSession(tx, row)
+        await within(tx)
         return true
       })
     },

@@ -1,9 +1,8 @@
 import type { z } from 'zod'
 import type { Account } from '../accounts/store.ts'
 import { accountBody } from '../accounts/wire.ts'
-import type { Session } from '../sessions/store.ts'
 import { sessionBody } from '../sessions/wire.ts'
-import type { AccountPage } from './admin.ts'
+import type { AccountDetails, AccountPage } from './admin.ts'
 import type { AccountDetailsBody, AccountPageBody, AdminAccountBody } from './schemas.ts'
 
 /** An account as it goes over the wire to operators. */
@@ -22,11 +21,12 @@ export function accountPageBody({ accounts, nextCursor }: AccountPage): z.input<
  * @param sid the session that asks, or COMMAND_LINE
  */
 export function accountDetailsBody(
-  { account, sessions }: { readonly account: Account; readonly sessions: readonly Session[] },
+  { account, sessions, loginBlockedUntil }: AccountDetails,
   sid: string,
 ): z.input<typeof AccountDetailsBody> {
   return {
     ...adminAccountBody(account),
+    login_blocked_until: loginBlockedUntil === undefined ? null : new Date(loginBlockedUntil).toISOString(),
     sessions: sessions.map((session) => ({
       ...sessionBody(session, { sid }),
       kind: session.kind,

@@ -1,4 +1,6 @@
 import type { Account } from '../accounts/store.ts'
+import type { AccountDetails } from '../admin/admin.ts'
+import type { AuditEvent } from '../audit/store.ts'
 import type { Session } from '../sessions/store.ts'
 
 /** Accounts as an operator reads them. */
@@ -11,12 +13,30 @@ export function accountTable(accounts: readonly Account[]): string {
   )
 }
 
-/** Sessions and credentials as an operator reads them. */
-export function sessionTable(sessions: readonly Session[]): string {
+/** An account with its sessions and credentials as an operator reads them. */
+export function accountDetails({ account, sessions, loginBlockedUntil }: AccountDetails): string {
+  const blocked =
+    loginBlockedUntil === undefined
+      ? []
+      : [`Logins from new addresses are held back until ${time(loginBlockedUntil)}.`]
+  return [accountTable([account]), ...blocked, sessionTable(sessions)].join('\n\n')
+}
+
+function sessionTable(sessions: readonly Session[]): string {
   return table(
     ['SESSION', 'KIND', 'LAST USED', 'EXPIRES', 'IP', 'SCOPE', 'CLIENT'],
     sessions.map(({ id, kind, last_used_at, expires_at, ip, scope, user_agent }) => [
       ...[id, kind, time(last_used_at), time(expires_at), ip, scope, user_agent],
+    ]),
+  )
+}
+
+/** Security events as an operator reads them. */
+export function auditTable(events: readonly AuditEvent[]): string {
+  return table(
+    ['TIME', 'EVENT', 'ACTOR', 'ACCOUNT', 'SESSION', 'IP', 'DETAILS'],
+    events.map(({ at, event, actor, subject, session_id, ip, details }) => [
+      ...[time(at), event, actor, subject, session_id, ip, details === '{}' ? null : details],
     ]),
   )
 }

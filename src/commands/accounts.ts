@@ -3,9 +3,9 @@ import { z } from 'zod'
 import { Limit, SearchText, Status } from '../admin/schemas.ts'
 import type { OperatorChange } from '../admin/store.ts'
 import { accountDetailsBody, adminAccountBody } from '../admin/wire.ts'
-import { COMMAND_LINE } from '../events.ts'
+import { COMMAND_LINE } from '../audit/events.ts'
 import { addCreation } from './account-creation.ts'
-import { accountTable, sessionTable } from './account-tables.ts'
+import { accountDetails, accountTable } from './account-tables.ts'
 import { checked, HELP_HINT } from './environment.ts'
 import { checkedRole, operator, requireId, withAdmin } from './operator.ts'
 
@@ -62,6 +62,12 @@ export function accountsCommand(): Command {
     .option('--session <id>', 'this one alone')
     .action(signOut)
 
+  accounts
+    .command('reset-attempts')
+    .description('forget the failed logins at an account, so that its owner may try again at once')
+    .argument('<account>', 'its id or address')
+    .action(resetAttempts)
+
   return accounts
 }
 
@@ -91,7 +97,7 @@ async function showAccount(typed: string, { json }: { readonly json?: true }): P
   await withAdmin(async ({ admin, store }) => {
     const found = await admin.read(await requireId(store, typed), operator)
     if (json) printJson(accountDetailsBody(found, COMMAND_LINE))
-    else console.log(`${accountTable([found.account])}\n\n${sessionTable(found.sessions)}`)
+    else console.log(accountDetails(found))
   })
 }
 
@@ -108,6 +114,13 @@ async function signOut(typed: string, options: { readonly session?: string }): P
   await withAdmin(async ({ admin, store }) => {
     const ended = await admin.signOut(await requireId(store, typed), operator, session)
     console.log(`${ended} ended.`)
+  })
+}
+
+async function resetAttempts(typed: string): Promise<void> {
+  await withAdmin(async ({ admin, store }) => {
+    await admin.resetAttempts(await requireId(store, typed), operator)
+    console.log('Forgotten.')
   })
 }
 

@@ -3,7 +3,8 @@ import type { z } from 'zod'
 import { type Config, ConfigError, type ConfigOptions, parseConfig } from '../config.ts'
 import { type Database, dialectOf } from '../database/open.ts'
 import { sqlitePath } from '../database/sqlite.ts'
-import { connect, createLogger, StartError } from '../server.ts'
+import { connect, createLogger } from '../server.ts'
+import { StartError } from '../start-error.ts'
 
 /** What stands below the error of who mistyped a command. */
 export const HELP_HINT = '(latchkey --help says what there is)'

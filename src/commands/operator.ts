@@ -3,13 +3,16 @@ import { z } from 'zod'
 import { createAccountStore } from '../accounts/store.ts'
 import { type Admin, createAdmin, type Operator } from '../admin/admin.ts'
 import { type AdminStore, createAdminStore } from '../admin/store.ts'
+import { COMMAND_LINE } from '../audit/events.ts'
+import { createTrail, type Trail } from '../audit/trail.ts'
 import type { Config } from '../config.ts'
 import type { Db } from '../database/schema.ts'
 import { emailKey } from '../email.ts'
-import { COMMAND_LINE, logEvents, type RecordEvent } from '../events.ts'
 import { EmailAddress, Id } from '../http/schemas.ts'
-import { StartError } from '../server.ts'
 import { createSessionStore } from '../sessions/store.ts'
+import { StartError } from '../start-error.ts'
+import { createAttemptStore } from '../throttling/store.ts'
+import { createThrottle } from '../throttling/throttle.ts'
 import { createRevocations } from '../tokens/revocations.ts'
 import { checked, type DatabaseUse, withDatabase } from './environment.ts'
 
@@ -21,7 +24,7 @@ export interface OperatorTools {
   readonly admin: Admin
   readonly store: AdminStore
   readonly db: Db
-  readonly record: RecordEvent
+  readonly trail: Trail
   readonly config: Config
 }
 
@@ -36,20 +39,20 @@ export async function withAdmin(
   options?: DatabaseUse,
 ): Promise<void> {
   await withDatabase(async ({ db }, config) => {
-    const record = logEvents(
-      pino({ timestamp: pino.stdTimeFunctions.isoTime }, pino.destination({ fd: 2, sync: true })),
-    )
+    const log = pino({ timestamp: pino.stdTimeFunctions.isoTime }, pino.destination({ fd: 2, sync: true }))
+    const trail = createTrail({ db, log, clock: Date.now })
     const store = createAdminStore(db)
     const admin = createAdmin({
       store,
       accounts: createAccountStore(db),
       sessions: createSessionStore(db),
       roles: config.roles,
+      throttle: createThrottle({ store: createAttemptStore(db), ...config, clock: Date.now }),
       revocations: createRevocations(Date.now),
-      record,
+      trail,
       clock: Date.now,
     })
-    await work({ admin, store, db, record, config })
+    await work({ admin, store, db, trail, config })
   }, options)
 }
 

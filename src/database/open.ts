@@ -1,15 +1,21 @@
-import { Kysely, sql } from 'kysely'
+import { Kysely, type Dialect as KyselyDialect, type LogEvent, sql } from 'kysely'
 import { Migrator } from 'kysely/migration'
 import { Problem } from '../problem.ts'
 import { accountsAndSessions } from './migrations/0001-accounts-and-sessions.ts'
 import { revocations } from './migrations/0002-revocations.ts'
-import { type PostgresOptions, postgresDialect } from './postgres.ts'
+import { auditAndAttempts } from './migrations/0003-audit-and-attempts.ts'
+import { type PoolUse, type PostgresOptions, postgresDialect } from './postgres.ts'
 import { listen } from './postgres-listen.ts'
 import { type Db, type Dialect, REVOCATIONS_CHANNEL, type Schema } from './schema.ts'
 import { isInMemory, sqliteDialect } from './sqlite.ts'
 
 export interface Database {
   readonly db: Db
+  /**
+   * The same, by a connection that is kept for what must not wait behind requests. SQLite has one connection, on which
+   * nothing waits for somebody else's answer.
+   */
+  readonly reserved: Db
   /** @throws Problem database_unavailable if it doesn't answer, or takes no writes */
   ping(): Promise<void>
   /**
@@ -20,12 +26,27 @@ export interface Database {
    */
   onRevocations(wake: () => void): () => Promise<void>
   readonly dialect: Dialect
+  /** What the connections are at; undefined on SQLite, which has one. */
+  readonly poolUse: (() => PoolUse) | undefined
   close(): Promise<void>
 }
 
 export interface DatabaseOptions extends PostgresOptions {
   /** `file:` is SQLite, `postgres://` is PostgreSQL. */
   readonly url: string
+  /** Told of each statement when it has ended, in the asynchronous context of whoever sent it. */
+  readonly onStatement?: ((statement: Statement) => void) | undefined
+}
+
+/** What was sent to the database. */
+export interface Statement {
+  readonly dialect: Dialect
+  /** With placeholders where the values stand. */
+  readonly sql: string
+  /** How long it took, in milliseconds. */
+  readonly duration: number
+  /** Why it failed, if it did. */
+  readonly error: unknown
 }
 
 // As long as a node that starts waits for one that migrates.
@@ -46,14 +67,19 @@ export function dialectOf(url: string): Dialect {
  */
 export async function openDatabase(options: DatabaseOptions): Promise<Database> {
   const dialect = dialectOf(options.url)
-  const db = await openMigrated(dialect, options)
+  const { db, poolUse } = await openMigrated(dialect, options)
+  const reserved = dialect === 'sqlite' ? db : connect(dialect, { ...options, poolSize: 1 }, QUERY_TIMEOUT).db
   return {
     db,
+    reserved,
     dialect,
+    poolUse,
     ping: () => ping(db, dialect),
     onRevocations: (wake) =>
       dialect === 'sqlite' ? async () => {} : listen(options, REVOCATIONS_CHANNEL, wake),
-    close: () => db.destroy(),
+    async close() {
+      await Promise.all([...new Set([db, reserved])].map((each) => each.destroy()))
+    },
   }
 }
 
@@ -72,18 +98,40 @@ async function ping(db: Db, dialect: Dialect): Promise<void> {
 }
 
 // Migrating has time, serving has not, so each gets its own connections.
-async function openMigrated(dialect: Dialect, options: DatabaseOptions): Promise<Db> {
+async function openMigrated(dialect: Dialect, options: DatabaseOptions): Promise<Connected> {
   const patient = connect(dialect, options, MIGRATION_TIMEOUT)
-  await migrate(patient, dialect)
+  await migrate(patient.db, dialect)
   if (dialect === 'sqlite' && isInMemory(options.url)) return patient
-  await patient.destroy()
+  await patient.db.destroy()
   return connect(dialect, options, QUERY_TIMEOUT)
 }
 
-function connect(dialect: Dialect, options: DatabaseOptions, timeout: number): Db {
+type Connected = Pick<Database, 'db' | 'poolUse'>
+
+function connect(dialect: Dialect, options: DatabaseOptions, timeout: number): Connected {
+  if (dialect === 'sqlite') {
+    const db = kyselyOver(sqliteDialect(options.url, timeout), dialect, options)
+    return { db, poolUse: undefined }
+  }
+  const postgres = postgresDialect(options, timeout)
+  return { db: kyselyOver(postgres, dialect, options), poolUse: postgres.use }
+}
+
+function kyselyOver(
+  kyselyDialect: KyselyDialect,
+  dialect: Dialect,
+  { onStatement }: Pick<DatabaseOptions, 'onStatement'>,
+): Db {
   return new Kysely<Schema>({
-    dialect: dialect === 'sqlite' ? sqliteDialect(options.url, timeout) : postgresDialect(options, timeout),
+    dialect: kyselyDialect,
+    ...(onStatement && { log: (event) => onStatement(statementOf(dialect, event)) }),
   })
+}
+
+function statementOf(dialect: Dialect, event: LogEvent): Statement {
+  const { sql } = event.query
+  const error = event.level === 'error' ? event.error : undefined
+  return { dialect, sql, duration: event.queryDurationMillis, error }
 }
 
 // Kysely's Migrator takes an advisory lock on PostgreSQL; on SQLite every transaction here begins by locking the
@@ -95,6 +143,7 @@ async function migrate(db: Db, dialect: Dialect): Promise<void> {
       getMigrations: async () => ({
         '0001-accounts-and-sessions': accountsAndSessions(dialect),
         '0002-revocations': revocations(dialect),
+        '0003-audit-and-attempts': auditAndAttempts(dialect),
       }),
     },
     migrationTableName: 'latchkey_migrations',

@@ -13,6 +13,19 @@ export interface PostgresOptions {
   readonly onIdleError: (error: Error) => void
 }
 
+/** What a pool of connections is at. */
+export interface PoolUse {
+  /** How many it may have. */
+  readonly size: number
+  /** How many there are, and how many of them nobody uses. */
+  readonly total: number
+  readonly idle: number
+  /** How many wait for one. */
+  readonly waiting: number
+  /** How often none could be had, not in time or not at all. */
+  readonly failures: number
+}
+
 /**
  * Kysely's own PostgreSQL dialect over a pg pool with bounded waits.
  *
@@ -21,7 +34,7 @@ export interface PostgresOptions {
 export function postgresDialect(
   { url, poolSize, onIdleError }: PostgresOptions,
   queryTimeout: number,
-): Dialect {
+): Dialect & { readonly use: () => PoolUse } {
   const pool = new pg.Pool({
     connectionString: url,
     application_name: 'latchkey',
@@ -43,13 +56,29 @@ export function postgresDialect(
   // Of a connection that breaks while it is in use the query hears, or the next one. Without a listener of its own the
   // client's error would end the process.
   pool.on('connect', (client) => client.on('error', () => {}))
-  return new PostgresDialect({
+  let failures = 0
+  const dialect = new PostgresDialect({
     pool: {
-      connect: async () => adapt(await pool.connect().catch(unavailable)),
+      connect: async () => {
+        try {
+          return adapt(await pool.connect())
+        } catch (error) {
+          failures++
+          return unavailable(error)
+        }
+      },
       end: () => pool.end(),
       options: pool.options,
     },
   })
+  const use = () => ({
+    size: poolSize,
+    total: pool.totalCount,
+    idle: pool.idleCount,
+    waiting: pool.waitingCount,
+    failures,
+  })
+  return Object.assign(dialect, { use })
 }
 
 const adapted = new WeakMap<pg.PoolClient, PostgresPoolClient>()

@@ -12,6 +12,8 @@ export interface Schema {
   sessions: SessionsTable
   revocations: RevocationsTable
   revocation_head: RevocationHeadTable
+  audit_events: AuditEventsTable
+  attempts: AttemptsTable
 }
 
 export type AccountStatus = 'active' | 'disabled'
@@ -80,6 +82,38 @@ interface RevocationHeadTable {
   seq: number
   /** Which feed it is: another database is another feed. */
   feed: string
+}
+
+/** Something that somebody may have to answer for later. It outlives the account it speaks of. */
+export interface AuditEventsTable {
+  /** Made of the time it happened, so that the order of ids is that of time. */
+  id: string
+  at: number
+  event: string
+  outcome: 'success' | 'failure'
+  /** Who did it: an account's id, or COMMAND_LINE; null where that is not known. */
+  actor: string | null
+  /** The account it was done to; null where there is none. */
+  subject: string | null
+  session_id: string | null
+  ip: string | null
+  user_agent: string | null
+  request_id: string | null
+  /** What else is to be said, as a JSON object. */
+  details: string
+}
+
+/** Failed attempts from one place, or at one account; or that somebody has logged in to an account from a place. */
+export interface AttemptsTable {
+  /** Hash of what is counted: neither an address nor whatever was typed as one is to be read here. */
+  key: Uint8Array
+  /** Hash of whom it concerns, by which it can be reset; null where it is nobody in particular. */
+  subject: Uint8Array | null
+  failures: number
+  /** Until then nothing is tried. */
+  blocked_until: number
+  /** From then on it counts no more. */
+  expires_at: number
 }
 
 export type Db = Kysely<Schema>

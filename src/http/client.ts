@@ -1,12 +1,18 @@
-import { isIP } from 'node:net'
 import type { FastifyRequest } from 'fastify'
-import type { Client } from '../events.ts'
+import type { Client } from '../audit/events.ts'
+import { addressFrom } from '../ip.ts'
 
-/** From where a request came. An IPv4 address that a dual-stack socket shows as IPv6 is given as IPv4. */
+/** What stands where there is no address. */
+export const UNKNOWN_ADDRESS = 'unknown'
+
+// In characters.
+const LONGEST_USER_AGENT = 256
+
+/** From where a request came, in a form that can be kept and shown. */
 export function clientOf(request: FastifyRequest): Client {
   return {
     ip: addressOf(request),
-    userAgent: request.headers['user-agent'] ?? null,
+    userAgent: printable(request.headers['user-agent']?.slice(0, LONGEST_USER_AGENT)),
     requestId: request.id,
   }
 }
@@ -14,6 +20,10 @@ export function clientOf(request: FastifyRequest): Client {
 function addressOf(request: FastifyRequest): string {
   // Whatever its type says: a client that has reset its connection has no address any more, and what it asked for is
   // done all the same. A trusted proxy may forward what is no address.
-  const ip = (request.ip as string | undefined)?.replace(/^::ffff:(?=\d+\.)/, '') ?? ''
-  return isIP(ip) === 0 ? 'unknown' : ip
+  return addressFrom((request.ip as string | undefined) ?? '') ?? UNKNOWN_ADDRESS
+}
+
+// Control characters, and halves of characters that are cut: a database may refuse them, and a terminal obey them.
+function printable(text: string | undefined): string | null {
+  return text?.replace(/\p{C}/gu, '?') ?? null
 }

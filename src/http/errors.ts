@@ -3,6 +3,8 @@ import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { ConnectionError, FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { Problem, type ProblemCode, problemBody } from '../problem.ts'
+import { isRefused } from './framing.ts'
+import { noPage, replyHeaders } from './requests.ts'
 
 const CONTENT_TYPE = 'application/problem+json'
 
@@ -14,7 +16,7 @@ export function handleError(error: unknown, request: FastifyRequest, reply: Fast
     request.log.error({ err: problem.cause, code: problem.code }, problem.message)
   }
   // A path that is no path reaches no hook: what every answer carries is set here too.
-  const headers = { ...problem.headers, 'x-request-id': request.id, 'cache-control': 'no-store' }
+  const headers = { ...problem.headers, ...replyHeaders, ...noPage, 'x-request-id': request.id }
   return reply
     .code(problem.kind.status)
     .headers(headers)
@@ -25,11 +27,14 @@ export function handleError(error: unknown, request: FastifyRequest, reply: Fast
 /**
  * Answers what Node's parser refused before there was a request: headers that are too large, a request that took too
  * long, bytes that are no HTTP. The socket is closed after it.
+ *
+ * @returns what was answered; undefined where nobody was there to hear it
  */
-export function handleClientError(error: ConnectionError, socket: Socket): void {
+export function handleClientError(error: ConnectionError, socket: Socket): Problem | undefined {
+  if (isRefused(socket)) return undefined
   if (!socket.writable || error.code === 'ECONNRESET') {
     socket.destroy()
-    return
+    return undefined
   }
   const problem = new Problem(parserProblems[error.code] ?? 'invalid_request')
   const { status } = problem.kind
@@ -41,12 +46,13 @@ export function handleClientError(error: ConnectionError, socket: Socket): void 
       `Content-Type: ${CONTENT_TYPE}`,
       `Content-Length: ${Buffer.byteLength(body)}`,
       `X-Request-Id: ${requestId}`,
-      'Cache-Control: no-store',
+      ...Object.entries({ ...replyHeaders, ...noPage }).map(([name, value]) => `${name}: ${value}`),
       'Connection: close',
       '',
       body,
     ].join('\r\n'),
   )
+  return problem
 }
 
 const parserProblems: Readonly<Record<string, ProblemCode>> = {
@@ -61,7 +67,8 @@ const fastifyProblems: Readonly<Record<string, ProblemCode>> = {
   FST_ERR_CTP_INVALID_JSON_BODY: 'malformed_json',
 }
 
-function toProblem(error: unknown): Problem {
+/** By which problem an error is answered. */
+export function toProblem(error: unknown): Problem {
   if (error instanceof Problem) return error
   const { code = '', statusCode = 500 } = error as Partial<FastifyError>
   const known = fastifyProblems[code]

@@ -31,21 +31,29 @@ const Ready = z
   })
   .meta({ id: 'Ready' })
 
-export interface HealthParts {
+export interface ReadinessParts {
   readonly database: Pick<Database, 'ping'>
-  readonly keyring: Pick<Keyring, 'kids'>
-  readonly revocations: Pick<Revocations, 'size' | 'age'>
+  readonly revocations: Pick<Revocations, 'age'>
   /** Seconds after which the guard refuses, not having heard of revocations; undefined is never. */
   readonly maxStaleness: number | undefined
   /** Whether the process is on its way out. */
   readonly isDraining: () => boolean
 }
 
-/** GET /livez and /readyz, as Kubernetes and load balancers ask for them. */
-export async function healthRoutes(
-  scope: Scope,
-  { database, keyring, revocations, maxStaleness, isDraining }: HealthParts,
-): Promise<void> {
+/**
+ * Whether tokens can be issued.
+ *
+ * @throws Problem database_unavailable, revocations_stale, shutting_down
+ */
+export type RequireReady = () => Promise<void>
+
+/** The rule of readiness. */
+export function createReadiness({
+  database,
+  revocations,
+  maxStaleness,
+  isDraining,
+}: ReadinessParts): RequireReady {
   let probe: { readonly at: number; readonly answer: Promise<void> } | undefined
 
   function ping(): Promise<void> {
@@ -64,6 +72,24 @@ export async function healthRoutes(
     }
   }
 
+  return async () => {
+    if (isDraining()) throw new Problem('shutting_down')
+    await requireDatabase()
+    if (maxStaleness !== undefined && revocations.age() > maxStaleness) throw new Problem('revocations_stale')
+  }
+}
+
+export interface HealthParts {
+  readonly requireReady: RequireReady
+  readonly keyring: Pick<Keyring, 'kids'>
+  readonly revocations: Pick<Revocations, 'size' | 'age'>
+}
+
+/** GET /livez and /readyz, as Kubernetes and load balancers ask for them. */
+export async function healthRoutes(
+  scope: Scope,
+  { requireReady, keyring, revocations }: HealthParts,
+): Promise<void> {
   scope.get(
     '/livez',
     {
@@ -91,10 +117,8 @@ export async function healthRoutes(
       },
     },
     async () => {
-      if (isDraining()) throw new Problem('shutting_down')
-      await requireDatabase()
+      await requireReady()
       const [age, kids] = [revocations.age(), keyring.kids]
-      if (maxStaleness !== undefined && age > maxStaleness) throw new Problem('revocations_stale')
       return {
         status: 'ready' as const,
         checks: { database: 'up' as const },

@@ -17,6 +17,8 @@ declare module 'fastify' {
     guarded?: boolean
     /** Whether the answer may be a stream of events instead. */
     eventStream?: boolean
+    /** Of what type the answer is; JSON unless it is given. */
+    mediaType?: string
     /** What the route may answer besides success; what follows from its body and guard is added. */
     problems?: readonly ProblemCode[]
   }
@@ -117,10 +119,11 @@ export function gatherOpenApi(app: FastifyInstance, version: string): () => obje
 
 /** GET /openapi.json: the contract, as this node serves it. */
 export function openApiRoute(scope: Scope, document: () => object): void {
-  let text: string | undefined
+  // As bytes every answer shares them: who asks often and reads slowly makes nothing grow.
+  let bytes: Buffer | undefined
   scope.get('/openapi.json', (_request, reply) => {
-    text ??= JSON.stringify(document())
-    reply.type('application/json').send(text)
+    bytes ??= Buffer.from(JSON.stringify(document()))
+    reply.type('application/json').send(bytes)
   })
 }
 
@@ -151,6 +154,7 @@ function operation({ schema = {} }: RouteOptions, responses: Responses, problems
     params,
     querystring,
     eventStream = false,
+    mediaType = 'application/json',
   } = schema
   return {
     operationId,
@@ -169,7 +173,7 @@ function operation({ schema = {} }: RouteOptions, responses: Responses, problems
             content: { 'application/json': { schema: unwrapNullish(body as z.ZodType) } },
           },
         }),
-    responses: { ...successes(responses, success, eventStream), ...failures(problems) },
+    responses: { ...successes(responses, success, mediaType, eventStream), ...failures(problems) },
   }
 }
 
@@ -191,6 +195,7 @@ function parameters(params: unknown, querystring: unknown) {
 function successes(
   responses: Responses,
   description: string,
+  mediaType: string,
   eventStream: boolean,
 ): ZodOpenApiResponsesObject {
   const stream = eventStream ? { 'text/event-stream': { schema: { type: 'string' } } as const } : {}
@@ -199,7 +204,7 @@ function successes(
       status,
       schema.def.type === 'undefined'
         ? { description }
-        : { description, content: { 'application/json': { schema }, ...stream } },
+        : { description, content: { [mediaType]: { schema }, ...stream } },
     ]),
   )
 }
@@ -211,6 +216,7 @@ function failures(codes: readonly ProblemCode[]): ZodOpenApiResponsesObject {
       String(status),
       {
         description: codes.map((code) => `\`${code}\`: ${problemKinds[code].title}`).join('\n\n'),
+        ...(codes.includes('too_many_attempts') && { headers: throttleHeaders }),
         content: {
           'application/problem+json': {
             schema: ProblemBody,
@@ -223,6 +229,24 @@ function failures(codes: readonly ProblemCode[]): ZodOpenApiResponsesObject {
     ]),
   )
 }
+
+const throttleHeaders = {
+  'Retry-After': {
+    description: 'Seconds after which trying again makes sense.',
+    schema: { type: 'integer', minimum: 1 },
+    example: 8,
+  },
+  'RateLimit-Policy': {
+    description: 'What was exceeded: its name, quota and window (draft-ietf-httpapi-ratelimit-headers).',
+    schema: { type: 'string' },
+    example: '"address";q=20;w=60',
+  },
+  RateLimit: {
+    description: 'What is left of it, and the seconds until there is more.',
+    schema: { type: 'string' },
+    example: '"address";r=0;t=8',
+  },
+} as const
 
 function example(code: ProblemCode) {
   return { value: problemBody(new Problem(code), '0d6f8a52-1f0c-4a39-9d0e-7f2b9a4c1e55') }

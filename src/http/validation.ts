@@ -39,15 +39,28 @@ export function useZod(app: FastifyInstance): void {
   })
 
   app.setSerializerCompiler<z.ZodType>(({ schema }) => {
-    // An empty registry keeps ids, which are for the OpenAPI document, out of it.
-    const options = {
-      target: 'draft-7',
-      metadata: z.registry<{ id?: string }>(),
-      unrepresentable: 'any',
-    } as const
-    const jsonSchema = z.toJSONSchema(schema, options)
-    return fastJson(jsonSchema as fastJson.AnySchema)
+    const known = serializers.get(schema)
+    if (known !== undefined) return known
+    const serializer = compile(schema)
+    serializers.set(schema, serializer)
+    return serializer
   })
+}
+
+type Serializer = ReturnType<typeof fastJson>
+
+// A problem's schema stands at hundreds of places: it is compiled once, which is most of the start.
+const serializers = new WeakMap<z.ZodType, Serializer>()
+
+function compile(schema: z.ZodType): Serializer {
+  // An empty registry keeps ids, which are for the OpenAPI document, out of it.
+  const options = {
+    target: 'draft-7',
+    metadata: z.registry<{ id?: string }>(),
+    unrepresentable: 'any',
+  } as const
+  const jsonSchema = z.toJSONSchema(schema, options)
+  return fastJson(jsonSchema as fastJson.AnySchema)
 }
 
 /**

@@ -3,8 +3,18 @@ import fastq from 'fastq'
 import { Problem } from '../problem.ts'
 import { normalizePassword } from './policy.ts'
 
-/** Milliseconds that a hash may have to wait for its turn. */
-const LONGEST_WAIT = 1_000
+/** Who wants something hashed: somebody who isn't signed in yet, or the bearer of a good token. */
+export type Asker = 'stranger' | 'bearer'
+
+// Milliseconds that work may have to wait for a hash when it is let in. A flood of strangers leaves room for bearers.
+const LONGEST_WAIT: Readonly<Record<Asker, number>> = { stranger: 600, bearer: 750 }
+
+// Milliseconds after which a hash isn't begun any more, should the wait have become longer than it looked. Work has two
+// hashes at most, so it is done within two seconds or not at all.
+const TOO_LATE = 900
+
+// The package takes no fewer KiB.
+const LEAST_MEMORY = 1_024
 
 export interface PasswordsOptions {
   readonly memoryKib: number
@@ -14,28 +24,65 @@ export interface PasswordsOptions {
   readonly concurrency: number
 }
 
+/** A hash that has been made or checked: what it waited for its turn and what it then took, both in milliseconds. */
+export interface Hashing {
+  readonly operation: 'hash' | 'verify'
+  readonly waited: number
+  readonly worked: number
+}
+
+/** What there is to do right now, and what was turned away since the start. */
+export interface HashingLoad {
+  /** Hashes that are being made or checked; at most as many as `concurrency`. */
+  readonly running: number
+  readonly concurrency: number
+  /** Hashes that wait for their turn. */
+  readonly waiting: number
+  /** How much work was refused. */
+  readonly refused: number
+}
+
 /** Slow hashing, with a bounded queue in front of it. */
 export interface Passwords {
   /**
+   * Lets work in that hashes: all of it, with what it asks of the database, so that of a flood next to nothing is begun
+   * that won't be finished.
+   *
+   * @throws Problem overloaded, at once, where it would have to wait for too long; whatever the work throws
+   */
+  admit<Result>(asker: Asker, work: () => Promise<Result>): Promise<Result>
+  /**
+   * Says before anything is read what admit() would say to a stranger's work.
+   *
+   * @throws Problem overloaded
+   */
+  requireRoom(): void
+  /**
    * @param password what isPassword let through
    * @returns an argon2id hash in the PHC string format, salted afresh
-   * @throws Problem overloaded, before any hashing
+   * @throws Problem overloaded where its turn has come too late
    */
   hash(password: string): Promise<string>
   /**
    * @param hash what hash() once returned, or undefined where there is no account: that costs the same and is never true
-   * @throws Problem overloaded, before any hashing
+   * @throws Problem overloaded where its turn has come too late
    */
   verify(hash: string | undefined, password: string): Promise<boolean>
   /** Whether a hash was made with weaker parameters than those in force. */
   needsRehash(hash: string): boolean
+  readonly load: HashingLoad
 }
 
 /**
  * Hashes once, so that a broken native build is found at boot, and the time of a hash is known from the start.
  * That hash is then the decoy for unknown addresses.
+ *
+ * @param onHashing told of each hash when it has ended, in the asynchronous context of whoever asked for it
  */
-export async function createPasswords(options: PasswordsOptions): Promise<Passwords> {
+export async function createPasswords(
+  options: PasswordsOptions,
+  onHashing: (hashing: Hashing) => void = () => {},
+): Promise<Passwords> {
   const parameters = {
     type: argon2.argon2id,
     memoryCost: options.memoryKib,
@@ -50,28 +97,79 @@ export async function createPasswords(options: PasswordsOptions): Promise<Passwo
 
   const queue = fastq.promise(async ({ queuedAt, work }: Job) => {
     const startedAt = performance.now()
-    if (startedAt - queuedAt > LONGEST_WAIT) throw new Problem('overloaded')
+    if (startedAt - queuedAt > TOO_LATE) throw refuse()
     const result = await work()
-    usualTime += (performance.now() - startedAt - usualTime) / 8
-    return result
+    const worked = performance.now() - startedAt
+    usualTime += (worked - usualTime) / 8
+    return { result, waited: startedAt - queuedAt, worked }
   }, options.concurrency)
 
-  // The decision falls before anything is queued: who would have to wait too long is told so at once.
-  async function enqueue<Result>(work: () => Promise<Result>): Promise<Result> {
-    const wait = ((queue.length() + 1) * usualTime) / options.concurrency
-    if (queue.running() >= options.concurrency && wait > LONGEST_WAIT) throw new Problem('overloaded')
-    return (await queue.push({ queuedAt: performance.now(), work })) as Result
+  // The queue works in the asynchronous context of whoever was before: it is told of here, in that of who asked.
+  async function enqueue<Result>(
+    operation: Hashing['operation'],
+    work: () => Promise<Result>,
+  ): Promise<Result> {
+    const { result, ...times } = await queue.push({ queuedAt: performance.now(), work })
+    onHashing({ operation, ...times })
+    return result as Result
+  }
+
+  // What was let in, and isn't done yet.
+  let admitted = 0
+  let refused = 0
+
+  function refuse(): Problem {
+    refused++
+    return new Problem('overloaded')
+  }
+
+  function requireRoomFor(asker: Asker): void {
+    const wait = ((admitted + 1 - options.concurrency) * usualTime) / options.concurrency
+    if (wait > LONGEST_WAIT[asker]) throw refuse()
+  }
+
+  // A hash with weaker parameters takes less time, and would tell that there is an account: the rest is worked off.
+  async function workOffTheRest(hash: string, password: string): Promise<void> {
+    const { m, t } = costOf(hash)
+    const [perKib, worked] = [timeOf(options.passes), m * timeOf(t)]
+    const memoryCost = Math.round(options.memoryKib - worked / perKib)
+    if (memoryCost >= LEAST_MEMORY) await argon2.hash(password, { ...parameters, memoryCost })
   }
 
   return {
-    hash: (password) => enqueue(() => argon2.hash(normalizePassword(password), parameters)),
-    async verify(hash, password) {
-      const matches = await enqueue(() => argon2.verify(hash ?? decoy, normalizePassword(password)))
-      return matches && hash !== undefined
+    async admit(asker, work) {
+      requireRoomFor(asker)
+      admitted++
+      try {
+        return await work()
+      } finally {
+        admitted--
+      }
     },
+    requireRoom: () => requireRoomFor('stranger'),
+    hash: (password) => enqueue('hash', () => argon2.hash(normalizePassword(password), parameters)),
+    verify: (hash, password) =>
+      enqueue('verify', async () => {
+        const normalized = normalizePassword(password)
+        const matches = await argon2.verify(hash ?? decoy, normalized)
+        if (!matches && hash !== undefined) await workOffTheRest(hash, normalized)
+        return matches && hash !== undefined
+      }),
     needsRehash(hash) {
-      const parameter = (name: string) => Number(new RegExp(`[$,]${name}=(\\d+)`).exec(hash)?.[1])
-      return parameter('m') < options.memoryKib || parameter('t') < options.passes
+      const { m, t } = costOf(hash)
+      return m < options.memoryKib || t < options.passes
+    },
+    load: {
+      get running() {
+        return queue.running()
+      },
+      concurrency: options.concurrency,
+      get waiting() {
+        return queue.length()
+      },
+      get refused() {
+        return refused
+      },
     },
   }
 }
@@ -79,4 +177,15 @@ export async function createPasswords(options: PasswordsOptions): Promise<Passwo
 interface Job {
   readonly queuedAt: number
   readonly work: () => Promise<unknown>
+}
+
+// Per KiB, in passes. The first pass also takes the memory into use: measured, it takes as long as 1.3 of the others.
+function timeOf(passes: number): number {
+  return passes + 0.3
+}
+
+/** What a hash in the PHC string format says it cost: KiB of memory, and passes over it. */
+function costOf(hash: string): { readonly m: number; readonly t: number } {
+  const parameter = (name: string) => Number(new RegExp(`[$,]${name}=(\\d+)`).exec(hash)?.[1])
+  return { m: parameter('m'), t: parameter('t') }
 }

@@ -19,7 +19,7 @@ export async function withPassword<Account extends { readonly passwordHash: stri
   password: string,
   find: () => Promise<Account | undefined>,
   act: (account: Account) => Promise<Result | undefined>,
-  onRefused: (account: Account | undefined) => void,
+  onRefused: (account: Account | undefined) => Promise<void>,
 ): Promise<Result> {
   let account: Account | undefined
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
@@ -29,6 +29,6 @@ export async function withPassword<Account extends { readonly passwordHash: stri
     const result = await act(account)
     if (result !== undefined) return result
   }
-  onRefused(account)
+  await onRefused(account)
   throw new Problem('invalid_credentials')
 }

@@ -23,6 +23,8 @@ export interface FollowerParts {
   /** Milliseconds between two looks at the head. */
   readonly interval: number
   readonly log: FastifyBaseLogger
+  /** Told of what has been committed meanwhile, here or elsewhere, as it is heard of; not of what was there at the start. */
+  readonly onHeard?: (revocations: readonly Revocation[]) => void
 }
 
 /** Keeps a node's memory up to date with what any node has committed. */
@@ -44,7 +46,7 @@ export interface Follower {
 
 /** Follows the revocations: woken by the database where it can, and by a look at the head in any case. */
 export function createFollower(parts: FollowerParts): Follower {
-  const { store, revocations, onRevocations, interval, log } = parts
+  const { store, revocations, onRevocations, interval, log, onHeard } = parts
   let head: Head = { feed: '', seq: 0 }
   // The revocation with the number of the head, if it was there.
   let last: Revocation | undefined
@@ -70,13 +72,15 @@ export function createFollower(parts: FollowerParts): Follower {
       newest = await store.head()
     }
     // Another database: what is known stays, and all that is there is read.
-    if (newest.feed !== head.feed) {
+    const goesOn = newest.feed === head.feed
+    if (!goesOn) {
       revocations.startAnew()
       moveTo({ feed: newest.feed, seq: 0 }, [])
     }
     while (head.seq < newest.seq) {
       const batch = await store.after(head.seq, BATCH)
       revocations.apply(batch)
+      if (goesOn) onHeard?.(batch)
       // Where nothing is left between the two, it was needed by no token any more and swept.
       moveTo({ feed: newest.feed, seq: batch.at(-1)?.seq ?? newest.seq }, batch)
       // SQLite answers without ever leaving the event loop.

@@ -14,11 +14,18 @@ import { eventText, feedBody } from './wire.ts'
 export interface StreamLimits {
   /** Streams at the same time. */
   readonly streams: number
+  /** Streams of one account at the same time: one credential alone doesn't take them all. */
+  readonly streamsOfOne: number
   /** Milliseconds in which an event has to be taken: a stream that takes longer is cut, and can be resumed. */
   readonly patience: number
 }
 
-const usualLimits: StreamLimits = { streams: 1_000, patience: 30_000 }
+/** How many streams are open. */
+export interface StreamCount {
+  open: number
+}
+
+const usualLimits: StreamLimits = { streams: 1_000, streamsOfOne: 100, patience: 30_000 }
 
 const EVENT_STREAM = 'text/event-stream'
 
@@ -27,14 +34,23 @@ export interface RevocationRoutesParts {
   readonly guard: onRequestHookHandler
   readonly verify: Verify
   readonly limits?: StreamLimits
+  /** Where it is counted how many there are. */
+  readonly streams?: StreamCount
 }
 
 /** GET /revocations. */
 export async function revocationRoutes(
   scope: Scope,
-  { feed, guard, verify, limits = usualLimits }: RevocationRoutesParts,
+  { feed, guard, verify, limits = usualLimits, streams = { open: 0 } }: RevocationRoutesParts,
 ): Promise<void> {
-  let streams = 0
+  const streamsOf = new Map<string, number>()
+
+  function count(account: string, change: 1 | -1): void {
+    streams.open += change
+    const left = (streamsOf.get(account) ?? 0) + change
+    if (left === 0) streamsOf.delete(account)
+    else streamsOf.set(account, left)
+  }
 
   // A stream outlives the check at its beginning: each event needs a token that would still be let in.
   async function* textOf(events: AsyncGenerator<FeedEvent>, token: string, drop: () => void) {
@@ -59,9 +75,11 @@ export async function revocationRoutes(
   }
 
   async function openStream(request: FastifyRequest, reply: FastifyReply, cursor: string | undefined) {
-    if (streams >= limits.streams) throw new Problem('overloaded')
-    streams++
-    reply.raw.once('close', () => streams--)
+    const { sub } = request.user
+    const own = streamsOf.get(sub) ?? 0
+    if (streams.open >= limits.streams || own >= limits.streamsOfOne) throw new Problem('overloaded')
+    count(sub, 1)
+    reply.raw.once('close', () => count(sub, -1))
     const events = await feed.stream(cursor)
     const token = bearerToken(request.headers.authorization)
     const text = textOf(events, token, () => reply.raw.destroy())

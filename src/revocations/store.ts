@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Selectable } from 'kysely'
 import { rolesFrom } from '../database/roles.ts'
 import type { Db, Schema, Tx } from '../database/schema.ts'
-import { type Cause, REVOCATION_LIFE, type Revocation } from '../tokens/revocations.ts'
+import { type Cause, KEPT_BEYOND, REVOCATION_LIFE, type Revocation } from '../tokens/revocations.ts'
 
 // A row has five parameters, of which SQLite takes 32,766 in a statement.
 const ROWS_AN_INSERT = 1_000
@@ -65,7 +65,7 @@ export function createRevocationStore(db: Db) {
           q
             .selectFrom('revocations')
             .select('seq')
-            .where('revoked_at', '<', now - REVOCATION_LIFE)
+            .where('revoked_at', '<', now - REVOCATION_LIFE - KEPT_BEYOND)
             .orderBy('revoked_at')
             .limit(SWEEP_BATCH),
         )

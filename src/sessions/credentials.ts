@@ -1,7 +1,9 @@
 import { randomBytes, randomUUIDv7 } from 'node:crypto'
-import type { Client, RecordEvent } from '../events.ts'
+import type { Client, EventFields } from '../audit/events.ts'
+import type { Trail } from '../audit/trail.ts'
 import { bytesOf, ID_BYTES, idBytes, idFrom } from '../opaque.ts'
 import { Problem } from '../problem.ts'
+import type { Throttle } from '../throttling/throttle.ts'
 import type { AccessToken } from '../tokens/mint.ts'
 import type { Issue, Wish } from './issue.ts'
 import { hashOf } from './refresh-token.ts'
@@ -59,19 +61,26 @@ export function newCredential(
 export interface CredentialsParts {
   readonly store: SessionStore
   readonly issue: Issue
-  readonly record: RecordEvent
+  readonly throttle: Throttle
+  readonly trail: Trail
   /** Milliseconds since 1970. */
   readonly clock: () => number
 }
 
 /** The rule of credentials. */
-export function createCredentials({ store, issue, record, clock }: CredentialsParts) {
+export function createCredentials({ store, issue, throttle, trail, clock }: CredentialsParts) {
+  /** What is known of a credential that was refused. An id that somebody made up isn't kept. */
+  async function known(id: string): Promise<Pick<EventFields, 'account_id' | 'session_id'>> {
+    const session = await store.find(id)
+    return session?.kind === 'credential' ? { account_id: session.account_id, session_id: id } : {}
+  }
+
   return {
     /**
      * Gives an access token for a credential (as RFC 6749 section 4.4 does for a client's): there is nothing to refresh.
      *
-     * @throws Problem invalid_credentials, account_disabled; invalid_request for a scope that the credential doesn't have,
-     *   or an audience that is not configured
+     * @throws Problem invalid_credentials, or too_many_attempts in place of it; account_disabled; invalid_request for a
+     *   scope that the credential doesn't have, or an audience that is not configured
      */
     async exchange(text: string, wish: Wish, client: Client): Promise<AccessToken> {
       issue.audienceOf(wish)
@@ -80,14 +89,19 @@ export function createCredentials({ store, issue, record, clock }: CredentialsPa
       const used = given !== undefined && (await store.useCredential(given.id, hashOf(given.secret), now))
       const session = used ? await store.find(given.id) : undefined
       if (session === undefined) {
-        record('login_failed', client, {
-          ...(given && { session_id: given.id }),
+        await throttle.wrongToken(client)
+        await trail.record('login_failed', client, {
+          ...(given && (await known(given.id))),
           reason: 'invalid_credentials',
         })
         throw new Problem('invalid_credentials', { detail: 'The credential is not valid.' })
       }
       if (session.status === 'disabled') {
-        record('login_failed', client, { account_id: session.account_id, reason: 'account_disabled' })
+        await trail.record('login_failed', client, {
+          account_id: session.account_id,
+          session_id: session.id,
+          reason: 'account_disabled',
+        })
         throw new Problem('account_disabled')
       }
       return issue.accessTokenFor(session, issue.grant(session, wish), now)

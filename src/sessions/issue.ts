@@ -1,13 +1,11 @@
 import { randomUUIDv7 } from 'node:crypto'
+import type { Client } from '../audit/events.ts'
 import type { AccountKind } from '../database/schema.ts'
-import type { Client } from '../events.ts'
 import { Problem } from '../problem.ts'
 import type { AccessToken, Mint } from '../tokens/mint.ts'
 import { parseScope, type Roles } from '../tokens/roles.ts'
 import { firstToken, formatRefreshToken, type RefreshToken } from './refresh-token.ts'
 import type { NewSession, Session } from './store.ts'
-
-const LONGEST_USER_AGENT = 256
 
 /** What a client is given to be let in with. Durations are in seconds. */
 export interface Tokens {
@@ -133,7 +131,7 @@ export function createIssue({ mint, roles: allRoles, audiences, idleTtl, session
       last_used_at: now,
       expires_at: expiryFrom(now, now),
       ip: client.ip,
-      user_agent: client.userAgent?.slice(0, LONGEST_USER_AGENT) ?? null,
+      user_agent: client.userAgent,
       scope: wish.scope === undefined ? null : granted.scopes.join(' '),
     }
     return { row, tokens: tokensFor(row, token, granted, now) }

@@ -1,5 +1,7 @@
-import type { Client, RecordEvent } from '../events.ts'
+import type { Client } from '../audit/events.ts'
+import type { Trail } from '../audit/trail.ts'
 import { Problem } from '../problem.ts'
+import type { Throttle } from '../throttling/throttle.ts'
 import type { Revocations } from '../tokens/revocations.ts'
 import type { Issue, Tokens, Wish } from './issue.ts'
 import {
@@ -20,7 +22,10 @@ export interface RefreshParts {
   readonly store: SessionStore
   readonly issue: Issue
   readonly revocations: Revocations
-  readonly record: RecordEvent
+  readonly throttle: Throttle
+  readonly trail: Trail
+  /** Where it is counted how often the same tokens were given once more. */
+  readonly refreshes?: { repeated: number }
   /** Milliseconds since 1970. */
   readonly clock: () => number
 }
@@ -33,27 +38,34 @@ export interface RefreshParts {
  * Scopes that are asked for narrow the access token and not the session: the next refresh may ask for others of it
  * (RFC 6749 section 6).
  *
- * @throws Problem refresh_token_invalid, refresh_token_reused, account_disabled; invalid_request for a scope that the
- *   session doesn't have, or an audience that is not configured: the refresh token then stays good
+ * @throws Problem refresh_token_invalid, or too_many_attempts in place of it; refresh_token_reused; account_disabled;
+ *   invalid_request for a scope that the session doesn't have, or an audience that is not configured: the refresh
+ *   token then stays good
  */
 export type Refresh = (text: string, wish: Wish, client: Client) => Promise<Tokens>
 
 /** The rule of refresh. */
-export function createRefresh({ store, issue, revocations, record, clock }: RefreshParts): Refresh {
+export function createRefresh(parts: RefreshParts): Refresh {
+  const { store, issue, revocations, throttle, trail, refreshes = { repeated: 0 }, clock } = parts
+
   // By its row, or by a SESSION_TTL that was shortened since.
   function hasEnded(session: Session, now: number): boolean {
     return session.expires_at <= now || issue.expiryFrom(now, session.created_at) <= now
   }
 
-  function refuseRefresh(): never {
+  // A genuine token is never held back: who has one isn't guessing.
+  async function refuseRefresh(client: Client): Promise<never> {
+    await throttle.wrongToken(client)
     throw new Problem('refresh_token_invalid')
   }
 
   // RFC 9700 section 4.14.2: a refresh token that comes back after its rotation was stolen, from one side or the other.
   async function endReused(session: OpenSession, client: Client): Promise<never> {
-    const ended = await store.end(session.account_id, { only: session.id }, clock())
+    const { account_id, id: session_id } = session
+    const ended = await store.end(account_id, { only: session_id }, clock(), (tx) =>
+      trail.recordIn(tx, 'refresh_reused', client, { account_id, session_id }),
+    )
     revocations.apply(ended.revocations)
-    record('refresh_reused', client, { account_id: session.account_id, session_id: session.id })
     throw new Problem('refresh_token_reused')
   }
 
@@ -84,19 +96,21 @@ export function createRefresh({ store, issue, revocations, record, clock }: Refr
     if (session.rotation_salt === null || now - session.rotated_at > GRACE) return undefined
     const child = childToken(token, session.rotation_salt, session)
     if (!isNewest(child, session)) return undefined
-    return issue.tokensFor(session, child, issue.grant(session, wish), now)
+    const tokens = issue.tokensFor(session, child, issue.grant(session, wish), now)
+    refreshes.repeated++
+    return tokens
   }
 
   return async (text, wish, client) => {
     const token = parseRefreshToken(text)
-    if (token === undefined) return refuseRefresh()
+    if (token === undefined) return refuseRefresh(client)
     // Taken before the row is written: a token minted here is never younger than a logout that came after.
     const now = clock()
 
     for (;;) {
       const session = await store.find(token.sessionId)
-      if (session === undefined || hasEnded(session, now)) return refuseRefresh()
-      if (!isGenuine(token, session)) return refuseRefresh()
+      if (session === undefined || hasEnded(session, now)) return refuseRefresh(client)
+      if (!isGenuine(token, session)) return refuseRefresh(client)
       if (session.status === 'disabled') throw new Problem('account_disabled')
 
       if (!isNewest(token, session)) {

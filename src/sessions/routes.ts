@@ -2,6 +2,7 @@ import type { onRequestAsyncHookHandler, onRequestHookHandler } from 'fastify'
 import { z } from 'zod'
 import { emailKey } from '../email.ts'
 import { clientOf } from '../http/client.ts'
+import type { Shedding } from '../http/shedding.ts'
 import type { Scope } from '../http/validation.ts'
 import { checkScope } from '../tokens/bearer.ts'
 import { requireOwnIds, requireScope } from '../tokens/guard.ts'
@@ -24,16 +25,18 @@ export interface SessionRoutesParts {
   readonly sessions: Sessions
   readonly guard: onRequestHookHandler
   readonly requireSession: onRequestAsyncHookHandler
+  readonly shed: Shedding
 }
 
 /** POST /auth/login, /auth/refresh, /auth/token, /auth/logout; GET /me; GET and DELETE /account/sessions. */
 export async function sessionRoutes(
   scope: Scope,
-  { sessions, guard, requireSession }: SessionRoutesParts,
+  { sessions, guard, requireSession, shed }: SessionRoutesParts,
 ): Promise<void> {
   scope.post(
     '/auth/login',
     {
+      onRequest: shed.hashing,
       schema: {
         operationId: 'logIn',
         summary: 'Open a session',
@@ -41,7 +44,13 @@ export async function sessionRoutes(
         body: LoginRequest,
         response: { 200: TokensBody },
         success: 'The session is open.',
-        problems: ['invalid_credentials', 'account_disabled', 'overloaded', 'database_unavailable'],
+        problems: [
+          'invalid_credentials',
+          'account_disabled',
+          'too_many_attempts',
+          'overloaded',
+          'database_unavailable',
+        ],
       },
     },
     async (request) => {
@@ -53,6 +62,7 @@ export async function sessionRoutes(
   scope.post(
     '/auth/refresh',
     {
+      onRequest: shed.sessions,
       schema: {
         operationId: 'refresh',
         summary: 'Exchange a refresh token for new tokens',
@@ -67,6 +77,8 @@ export async function sessionRoutes(
           'refresh_token_invalid',
           'refresh_token_reused',
           'account_disabled',
+          'too_many_attempts',
+          'overloaded',
           'database_unavailable',
         ],
       },
@@ -80,6 +92,7 @@ export async function sessionRoutes(
   scope.post(
     '/auth/token',
     {
+      onRequest: shed.strangers,
       schema: {
         operationId: 'exchangeCredential',
         summary: "Exchange a service account's credential for an access token",
@@ -88,7 +101,13 @@ export async function sessionRoutes(
         body: CredentialRequest,
         response: { 200: AccessTokenBody },
         success: 'An access token.',
-        problems: ['invalid_credentials', 'account_disabled', 'database_unavailable'],
+        problems: [
+          'invalid_credentials',
+          'account_disabled',
+          'too_many_attempts',
+          'overloaded',
+          'database_unavailable',
+        ],
       },
     },
     async (request) => {

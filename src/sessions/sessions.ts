@@ -1,13 +1,16 @@
-import type { Client, RecordEvent } from '../events.ts'
+import type { Client } from '../audit/events.ts'
+import type { Trail } from '../audit/trail.ts'
+import type { Tx } from '../database/schema.ts'
 import type { Passwords } from '../passwords/passwords.ts'
 import { withPassword } from '../passwords/proof.ts'
 import { Problem } from '../problem.ts'
+import type { Attempt, Throttle } from '../throttling/throttle.ts'
 import type { Claims } from '../tokens/claims.ts'
 import type { Revocations } from '../tokens/revocations.ts'
 import { createCredentials } from './credentials.ts'
 import { createIssue, type IssueParts, type Tokens, type Wish } from './issue.ts'
 import { createRefresh } from './refresh.ts'
-import type { Credentials, Session, SessionStore, Which } from './store.ts'
+import type { Credentials, EndedSessions, Session, SessionStore, Which } from './store.ts'
 
 const LISTED_SESSIONS = 100
 
@@ -17,7 +20,10 @@ export interface SessionsParts extends IssueParts {
   readonly store: SessionStore
   readonly passwords: Passwords
   readonly revocations: Revocations
-  readonly record: RecordEvent
+  readonly throttle: Throttle
+  readonly trail: Trail
+  /** Where it is counted how often a refresh gave the same tokens once more. */
+  readonly refreshes?: { repeated: number }
   /** Milliseconds since 1970. */
   readonly clock: () => number
 }
@@ -26,7 +32,7 @@ export type Sessions = ReturnType<typeof createSessions>
 
 /** The rules of how long you stay: log in, refresh, list, log out. */
 export function createSessions(parts: SessionsParts) {
-  const { store, passwords, revocations, record, clock } = parts
+  const { store, passwords, revocations, throttle, trail, clock } = parts
   const issue = createIssue(parts)
   const refresh = createRefresh({ ...parts, issue })
 
@@ -36,18 +42,25 @@ export function createSessions(parts: SessionsParts) {
     wish: Wish,
     client: Client,
     now: number,
+    attempt: Attempt,
   ): Promise<Tokens | undefined> {
-    // The right password alone gets to hear that the account is disabled.
-    if (account.status === 'disabled') {
-      record('login_failed', client, { account_id: account.id, reason: 'account_disabled' })
-      throw new Problem('account_disabled')
+    // The right password alone gets to hear why it doesn't help. That is written before it is told, as a wrong one is: a
+    // database that takes no writes would otherwise tell one from the other, to whoever asks and as often.
+    const refuse = async (reason: string, problem: unknown): Promise<never> => {
+      await attempt.succeeded()
+      await trail.record('login_failed', client, { account_id: account.id, reason })
+      throw problem
     }
+    if (account.status === 'disabled') return refuse('account_disabled', new Problem('account_disabled'))
+    const draft = () => issue.draft(account, wish, client, now)
+    const { row, tokens } = await Promise.try(draft).catch((error) => refuse('scope_refused', error))
     const { passwordHash } = account
     const rehashed = passwords.needsRehash(passwordHash) ? await passwords.hash(password) : passwordHash
-    const { row, tokens } = issue.draft(account, wish, client, now)
-    if (!(await store.open(row, passwordHash, rehashed))) return undefined
-    record('login', client, { account_id: account.id, session_id: row.id })
-    return tokens
+    const isOpen = await store.open(row, passwordHash, rehashed, async (tx) => {
+      await attempt.succeeded(tx)
+      await trail.recordIn(tx, 'login', client, { account_id: account.id, session_id: row.id })
+    })
+    return isOpen ? tokens : undefined
   }
 
   /**
@@ -70,7 +83,8 @@ export function createSessions(parts: SessionsParts) {
      *
      * @param emailKey the address as emailKey() writes it
      * @throws Problem invalid_credentials, in the same time for known and unknown addresses; account_disabled;
-     *   overloaded; invalid_request for an audience that is not configured, or for a scope that the account doesn't have
+     *   too_many_attempts; overloaded; invalid_request for an audience that is not configured, or for a scope that the
+     *   account doesn't have
      */
     async logIn(emailKey: string, password: string, wish: Wish, client: Client): Promise<Tokens> {
       issue.audienceOf(wish)
@@ -79,13 +93,19 @@ export function createSessions(parts: SessionsParts) {
         now = clock()
         return store.findCredentials(emailKey)
       }
-      const open = (account: Credentials) => openFor(account, password, wish, client, now)
-      return withPassword(passwords, password, find, open, (account) => {
-        record('login_failed', client, {
-          ...(account && { account_id: account.id }),
-          reason: 'invalid_credentials',
-        })
-      })
+      const tryOnce = (attempt: Attempt) => {
+        const open = (account: Credentials) => openFor(account, password, wish, client, now, attempt)
+        return withPassword(passwords, password, find, open, (account) =>
+          attempt.failed((tx, failures) =>
+            trail.recordIn(tx, 'login_failed', client, {
+              ...(account && { account_id: account.id }),
+              reason: 'invalid_credentials',
+              failures,
+            }),
+          ),
+        )
+      }
+      return passwords.admit('stranger', () => throttle.logIn(emailKey, client, tryOnce))
     },
 
     requireSession,
@@ -109,17 +129,26 @@ export function createSessions(parts: SessionsParts) {
     ): Promise<void> {
       if (scope !== 'this') await requireSession({ sid })
       const which: Which = { this: { only: sid }, others: { except: sid }, all: 'all' as const }[scope]
-      const ended = await store.end(sub, which, clock(), scope === 'others' ? undefined : sid)
+      const tell = async (tx: Tx, { count }: EndedSessions) => {
+        // Where there are no others nothing happened, however often somebody asks for it.
+        if (scope === 'others' && count === 0) return
+        await trail.recordIn(tx, 'logout', client, {
+          account_id: sub,
+          session_id: sid,
+          sessions_ended: count,
+        })
+      }
+      const ended = await store.end(sub, which, clock(), tell, scope === 'others' ? undefined : sid)
       revocations.apply(ended.revocations)
-      record('logout', client, { account_id: sub, session_id: sid, sessions_ended: ended.count })
     },
 
     /** Ends one session of an account. @throws Problem not_found if the account has no such session */
     async end(accountId: string, sessionId: string, client: Client): Promise<void> {
-      const ended = await store.end(accountId, { only: sessionId }, clock())
-      if (ended.count === 0) throw new Problem('not_found', { detail: 'The account has no such session.' })
+      const ended = await store.end(accountId, { only: sessionId }, clock(), async (tx, { count }) => {
+        if (count === 0) throw new Problem('not_found', { detail: 'The account has no such session.' })
+        await trail.recordIn(tx, 'session_ended', client, { account_id: accountId, session_id: sessionId })
+      })
       revocations.apply(ended.revocations)
-      record('session_ended', client, { account_id: accountId, session_id: sessionId })
     },
   }
 }

@@ -1,6 +1,7 @@
 import type { Insertable, Selectable } from 'kysely'
 import { rolesColumn, rolesFrom } from '../database/roles.ts'
 import type { AccountKind, AccountStatus, Db, SessionsTable, Tx } from '../database/schema.ts'
+import { transact, type Within } from '../database/transaction.ts'
 import { revoke } from '../revocations/store.ts'
 import type { Revocation } from '../tokens/revocations.ts'
 
@@ -50,8 +51,8 @@ export function createSessionStore(db: Db) {
      * @param rehashed the same password under today's parameters, or the proved hash once more
      * @returns whether it was opened
      */
-    async open(session: NewSession, provedHash: string, rehashed: string): Promise<boolean> {
-      return db.transaction().execute(async (tx) => {
+    async open(session: NewSession, provedHash: string, rehashed: string, within: Within): Promise<boolean> {
+      return transact(db, async (tx) => {
         const account = await tx
           .updateTable('accounts')
           .set({ password_hash: rehashed })
@@ -62,6 +63,7 @@ export function createSessionStore(db: Db) {
           .executeTakeFirst()
         if (account === undefined) return false
         await insertSession(tx, session)
+        await within(tx)
         return true
       })
     },
@@ -132,8 +134,18 @@ export function createSessionStore(db: Db) {
      * @param revokeAlso a session whose tokens are revoked even where it has ended already
      * @returns the revocations, to be applied
      */
-    async end(accountId: string, which: Which, now: number, revokeAlso?: string): Promise<EndedSessions> {
-      return db.transaction().execute(async (tx) => endSessions(tx, accountId, which, now, revokeAlso))
+    async end(
+      accountId: string,
+      which: Which,
+      now: number,
+      within: Within<EndedSessions>,
+      revokeAlso?: string,
+    ): Promise<EndedSessions> {
+      return transact(db, async (tx) => {
+        const ended = await endSessions(tx, accountId, which, now, revokeAlso)
+        await within(tx, ended)
+        return ended
+      })
     },
 
     /** Deletes expired sessions, a bounded batch at a time. @returns how many it deleted; a full batch means: again */
@@ -148,6 +160,8 @@ export function createSessionStore(db: Db) {
             .orderBy('expires_at')
             .limit(SWEEP_BATCH),
         )
+        // Once more, for one that was refreshed while this waited for its row.
+        .where('expires_at', '<=', now)
         .returning('id')
         .execute()
       return { deleted: rows.length, full: rows.length === SWEEP_BATCH }

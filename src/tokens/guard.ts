@@ -1,5 +1,5 @@
 import type { FastifyRequest, HookHandlerDoneFunction, onRequestHookHandler } from 'fastify'
-import { Problem } from '../problem.ts'
+import { Problem, type ProblemCode } from '../problem.ts'
 import { bearerToken, checkRole, checkScope } from './bearer.ts'
 import type { Claims } from './claims.ts'
 import type { Verify } from './verifier.ts'
@@ -11,6 +11,27 @@ declare module '@fastify/jwt' {
   }
 }
 
+/** What a guard has decided, counted. */
+export interface GuardOutcomes {
+  letIn: number
+  readonly refused: Map<ProblemCode, number>
+}
+
+const refusals = [
+  'invalid_request',
+  'token_missing',
+  'token_invalid',
+  'token_expired',
+  'token_revoked',
+  'token_stale',
+  'revocations_stale',
+] as const
+
+/** @returns counts that begin at zero, of all that a guard may decide */
+export function newGuardOutcomes(): GuardOutcomes {
+  return { letIn: 0, refused: new Map(refusals.map((code) => [code, 0])) }
+}
+
 const UUID = /^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/
 
 /**
@@ -18,12 +39,21 @@ const UUID = /^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/
  * (RFC 6750 section 2.1). It sets request.user to the verified, frozen claims. Add it to a scope, so that every route
  * of the scope is guarded. It is synchronous, and neither it nor what it imports knows a database.
  *
+ * @param outcomes where what it decides is counted
  * @throws Problem token_missing, token_invalid, token_expired, token_revoked, token_stale, revocations_stale;
  *   invalid_request for a malformed or repeated Authorization header
  */
-export function createGuard(verify: Verify): onRequestHookHandler {
+export function createGuard(verify: Verify, outcomes = newGuardOutcomes()): onRequestHookHandler {
+  const { refused } = outcomes
   return hook((request) => {
-    request.user = verify(bearerToken(request.headers.authorization))
+    try {
+      request.user = verify(bearerToken(request.headers.authorization))
+    } catch (error) {
+      const { code } = error as Problem
+      refused.set(code, (refused.get(code) as number) + 1)
+      throw error
+    }
+    outcomes.letIn++
   })
 }
 

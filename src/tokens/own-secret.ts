@@ -1,5 +1,5 @@
 import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import { generateSecret, parseSecrets } from './secrets.ts'
 
 /**
@@ -10,7 +10,8 @@ import { generateSecret, parseSecrets } from './secrets.ts'
  * @throws SecretFault, or an Error with the file system's `code`
  */
 export function keepOwnSecret(path: string): { readonly secrets: readonly Buffer[]; readonly made: boolean } {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+  // By its whole path: with a relative one Node tries for ever in a folder that was deleted.
+  mkdirSync(resolve(dirname(path)), { recursive: true, mode: 0o700 })
   const made = makeFile(path)
   return { secrets: parseSecrets(readFileSync(path, 'utf8').trim()), made }
 }

@@ -20,6 +20,12 @@ export type Revocation = Cause & {
  */
 export const REVOCATION_LIFE = (LONGEST_TOKEN_TTL + 2 * LEEWAY) * 1_000
 
+/**
+ * Milliseconds for which a revocation is kept beyond that. A clock that is stepped ahead by as much, and put right, has
+ * lost none that is needed again.
+ */
+export const KEPT_BEYOND = 3_600_000
+
 /** The tokens that must no longer be let in, though they verify. */
 export interface Revocations {
   /** Refuses from now on what the revocations say. Those that have been applied before change nothing. */
@@ -61,8 +67,8 @@ interface RolesInForce {
 }
 
 /**
- * Revocations in this process's memory. Each is kept until the last token that it refuses has expired, so memory is
- * bounded by the revocations of one token lifetime.
+ * Revocations in this process's memory. Each is kept until the last token that it refuses has expired, and an hour
+ * longer, so memory is bounded by the revocations of two hours.
  *
  * No clock decides which token is older than a change of roles: the token's own roles do. So a login just after a change
  * is let in and one just before is not, however little lies between and however the clocks of two nodes differ by seconds.
@@ -112,7 +118,7 @@ export function createRevocations(clock: () => number): Revocations {
       for (const revocation of revocations) {
         const until = Math.ceil((revocation.revokedAt + REVOCATION_LIFE) / 1_000)
         if (until < now) continue
-        applyOne(revocation, until)
+        applyOne(revocation, until + KEPT_BEYOND / 1_000)
         for (const listener of listeners) listener(revocation)
       }
     },

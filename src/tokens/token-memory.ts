@@ -10,11 +10,18 @@ export interface TokenMemory {
   /** Forgets every token of a session or an account. @param id of either */
   forget(id: string): void
   clear(): void
+  /** How many are remembered. */
+  readonly size: number
+  /** How often find() found, and how often it didn't. */
+  readonly hits: number
+  readonly misses: number
 }
 
 /** An empty memory. @param max how many tokens it holds */
 export function createTokenMemory(max = REMEMBERED_TOKENS): TokenMemory {
   const tokensById = new Map<string, Set<string>>()
+  let hits = 0
+  let misses = 0
   const claimsByToken = new LRUCache<string, Claims>({
     max,
     dispose(claims, token) {
@@ -36,7 +43,12 @@ export function createTokenMemory(max = REMEMBERED_TOKENS): TokenMemory {
   }
 
   return {
-    find: (token) => claimsByToken.get(token),
+    find(token) {
+      const claims = claimsByToken.get(token)
+      if (claims === undefined) misses++
+      else hits++
+      return claims
+    },
     add(token, claims) {
       claimsByToken.set(token, claims)
       link(claims.sid, token)
@@ -46,5 +58,14 @@ export function createTokenMemory(max = REMEMBERED_TOKENS): TokenMemory {
       for (const token of [...(tokensById.get(id) ?? [])]) claimsByToken.delete(token)
     },
     clear: () => claimsByToken.clear(),
+    get size() {
+      return claimsByToken.size
+    },
+    get hits() {
+      return hits
+    },
+    get misses() {
+      return misses
+    },
   }
 }

@@ -10,7 +10,7 @@ import {
   TOKEN_TYPE,
 } from './claims.ts'
 import type { Revocations } from './revocations.ts'
-import { createTokenMemory } from './token-memory.ts'
+import { createTokenMemory, type TokenMemory } from './token-memory.ts'
 
 // Base64url in its one canonical form: no padding, and zero in the bits that a last character leaves over
 // (RFC 4648 section 3.5; RFC 8725bis section 3.14).
@@ -38,6 +38,8 @@ export interface VerifierParts extends Parties {
   readonly clock: () => number
   /** Seconds after which not to have heard of revocations is to let nobody in; undefined is never. */
   readonly maxStaleness?: number | undefined
+  /** Where tokens are remembered; an empty memory of its own unless it is given. */
+  readonly memory?: TokenMemory
 }
 
 /**
@@ -54,8 +56,7 @@ export type Verify = (token: string) => Claims
  * failed is never remembered, so nobody can push out good ones.
  */
 export function createVerifier(parts: VerifierParts): Verify {
-  const { keyring, revocations, clock, maxStaleness } = parts
-  const remembered = createTokenMemory()
+  const { keyring, revocations, clock, maxStaleness, memory: remembered = createTokenMemory() } = parts
   revocations.onRevocation((cause) => {
     remembered.forget('sessionId' in cause ? cause.sessionId : cause.accountId)
   })

@@ -9,18 +9,20 @@ import { createSessions } from '../../src/sessions/sessions.ts'
 import { createSessionStore } from '../../src/sessions/store.ts'
 import { createMint } from '../../src/tokens/mint.ts'
 import { createRevocations } from '../../src/tokens/revocations.ts'
+import { trailAndThrottle } from '../helpers/parts.ts'
 import { CHEAP_ARGON2, createService, databases, PASSWORD } from '../helpers/service.ts'
 
 for (const database of databases) {
   t.test(
     `an account that is erased just before a rule looks is gone for every rule, on ${database}`,
     async (t) => {
-      const { database: opened, config, keyring, clock } = await createService(t, { database })
+      const service = await createService(t, { database })
+      const { database: opened, config, keyring, clock } = service
       const store = createAccountStore(opened.db)
       const passwords = await createPasswords(CHEAP_ARGON2)
       const policy = createPolicy(config.passwordMinLength)
       const revocations = createRevocations(clock)
-      const shared = { passwords, policy, revocations, clock, record: () => {} }
+      const shared = { passwords, policy, revocations, clock, ...trailAndThrottle(service) }
       const sessions = createSessions({
         ...shared,
         store: createSessionStore(opened.db),

@@ -11,9 +11,11 @@ async function sendAll(service: TestService, token?: string) {
   const options = token === undefined ? {} : { token }
   return Promise.all([
     service.send('GET', '/admin/accounts', options),
+    service.send('GET', '/admin/audit', options),
     service.send('GET', `/admin/accounts/${id}`, options),
     service.send('PATCH', `/admin/accounts/${id}`, { ...options, body: { status: 'disabled' } }),
     service.send('DELETE', `/admin/accounts/${id}/sessions`, options),
+    service.send('DELETE', `/admin/accounts/${id}/attempts`, options),
   ])
 }
 
@@ -36,9 +38,11 @@ for (const database of databases) {
       isProblem(t, reply, 'insufficient_scope')
     }
 
-    const [list, ...ofNobody] = await sendAll(service, admin.accessToken)
-    t.equal(list?.statusCode, 200)
-    t.equal(list?.headers['cache-control'], 'no-store')
+    const [accounts, events, ...ofNobody] = await sendAll(service, admin.accessToken)
+    for (const list of [accounts, events]) {
+      t.equal(list?.statusCode, 200)
+      t.equal(list?.headers['cache-control'], 'no-store')
+    }
     for (const reply of ofNobody) {
       isProblem(t, reply, 'not_found')
       t.equal(reply.json().detail, 'There is no such account.')

@@ -29,6 +29,7 @@ for (const database of databases) {
       created_at,
       updated_at: created_at,
       kind: 'person',
+      login_blocked_until: null,
     })
     t.equal(sessions.length, 2)
     t.match(sessions[0], { user_agent: 'curl/8', scope: 'account', kind: 'login' })

@@ -1,6 +1,6 @@
 import { randomUUIDv7 } from 'node:crypto'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
-import { CompiledQuery, Kysely, type KyselyPlugin, type RootOperationNode, sql } from 'kysely'
+import { Kysely } from 'kysely'
 import t from 'tap'
 import { createAccountStore, searchKeyOf } from '../../src/accounts/store.ts'
 import { type AccountFilter, createAdminStore } from '../../src/admin/store.ts'
@@ -9,9 +9,10 @@ import { revocations } from '../../src/database/migrations/0002-revocations.ts'
 import { postgresDialect } from '../../src/database/postgres.ts'
 import type { Db, Schema } from '../../src/database/schema.ts'
 import { sqliteDialect } from '../../src/database/sqlite.ts'
+import { explain, listen } from '../helpers/explain.ts'
 import { emptyDatabase } from '../helpers/nodes.ts'
-import { NOON, someAccount, someSession } from '../helpers/rows.ts'
-import { createDatabase, type DatabaseName, databases } from '../helpers/service.ts'
+import { NOON, nothing, someAccount, someSession } from '../helpers/rows.ts'
+import { createDatabase, databases } from '../helpers/service.ts'
 
 const ROWS_AN_INSERT = 1_000
 
@@ -94,7 +95,7 @@ for (const kind of databases) {
   t.test(`every query of an operator finds its rows by an index, on ${kind}`, async (t) => {
     const { db } = await createDatabase(t, kind)
     const account = someAccount()
-    await createAccountStore(db).create(account, account.email)
+    await createAccountStore(db).create(account, account.email, undefined, nothing)
     const listening = listen(db)
     const store = createAdminStore(listening.db)
     for (const role of [undefined, 'user']) {
@@ -106,9 +107,9 @@ for (const kind of databases) {
       }
     }
     await store.idOf(account.email)
-    await store.change(account.id, { status: 'active', roles: ['user', 'admin'], name: 'Ada' }, NOON)
-    await t.rejects(store.change(account.id, { status: 'disabled' }, NOON), { code: 'last_admin' })
-    await store.addCredential(someSession(account.id))
+    await store.change(account.id, { status: 'active', roles: ['user', 'admin'], name: 'Ada' }, NOON, nothing)
+    await t.rejects(store.change(account.id, { status: 'disabled' }, NOON, nothing), { code: 'last_admin' })
+    await store.addCredential(someSession(account.id), nothing)
     t.ok(listening.sent.length > 60, `${listening.sent.length} queries were sent`)
 
     const explained = await explain(db, kind, listening.sent)
@@ -156,42 +157,5 @@ for (const kind of databases) {
     const keys = new Map(rows.map(({ id, search_key }) => [id, search_key]))
     const wrong = accounts.filter((account) => keys.get(account.id) !== searchKeyOf(account))
     t.strictSame(wrong, [])
-  })
-}
-
-/** The same database, which keeps every query that is sent through it. */
-function listen(db: Db): { db: Db; sent: RootOperationNode[] } {
-  const sent: RootOperationNode[] = []
-  // Parts of a query are transformed like queries; only what is sent has a result.
-  const transformed = new WeakMap<object, RootOperationNode>()
-  const plugin: KyselyPlugin = {
-    transformQuery({ queryId, node }) {
-      transformed.set(queryId, node)
-      return node
-    },
-    async transformResult({ queryId, result }) {
-      sent.push(transformed.get(queryId) as RootOperationNode)
-      return result
-    },
-  }
-  return { db: db.withPlugin(plugin), sent }
-}
-
-/** What the database would do for each query, even where a table is so small that reading all of it is quicker. */
-async function explain(db: Db, kind: DatabaseName, queries: readonly RootOperationNode[]) {
-  return db.transaction().execute(async (tx) => {
-    if (kind === 'postgres') {
-      await sql`set local enable_seqscan = off`.execute(tx)
-      await sql`set local enable_bitmapscan = off`.execute(tx)
-    }
-    const explained: { text: string; plan: string }[] = []
-    for (const node of queries) {
-      const query = tx.getExecutor().compileQuery(node, { queryId: 'explained' })
-      const word = kind === 'sqlite' ? 'explain query plan' : 'explain'
-      const { rows } = await tx.executeQuery(CompiledQuery.raw(`${word} ${query.sql}`, [...query.parameters]))
-      const plan = rows.map((row) => Object.values(row as object).join(' ')).join('\n')
-      explained.push({ text: query.sql, plan })
-    }
-    return explained
   })
 }

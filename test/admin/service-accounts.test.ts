@@ -4,7 +4,7 @@ import { createAdminStore } from '../../src/admin/store.ts'
 import { emptyDatabase, openAsNode } from '../helpers/nodes.ts'
 import { createServiceAccount } from '../helpers/operators.ts'
 import { isProblem } from '../helpers/problems.ts'
-import { someAccount, someSession } from '../helpers/rows.ts'
+import { nothing, someAccount, someSession } from '../helpers/rows.ts'
 import { createService, databases, PASSWORD } from '../helpers/service.ts'
 
 for (const database of databases) {
@@ -15,12 +15,15 @@ for (const database of databases) {
     for (const current_password of [PASSWORD, '$argon2id$']) {
       const email = { email: 'a@example.com', current_password }
       const password = { current_password, new_password: PASSWORD }
-      const replies = [
-        await service.send('PATCH', '/account', { token, body: email }),
-        await service.send('PUT', '/account/password', { token, body: password }),
-        await service.send('DELETE', '/account', { token, body: { current_password } }),
-      ]
-      for (const reply of replies) isProblem(t, reply, 'invalid_credentials')
+      for (const [method, path, body] of [
+        ['PATCH', '/account', email],
+        ['PUT', '/account/password', password],
+        ['DELETE', '/account', { current_password }],
+      ] as const) {
+        isProblem(t, await service.send(method, path, { token, body }), 'invalid_credentials')
+        // After the fifth it has to wait.
+        service.clock.advance(1_000)
+      }
     }
   })
 
@@ -41,11 +44,11 @@ for (const database of databases) {
     const url = await emptyDatabase(t, database)
     const [{ db: here }, { db: there }] = [await openAsNode(t, url), await openAsNode(t, url)]
     const account = someAccount({ kind: 'service' })
-    await createAccountStore(here).create(account, account.id)
+    await createAccountStore(here).create(account, account.id, undefined, nothing)
     const adding = await here.transaction().execute(async (tx) => {
       await tx.updateTable('accounts').set({ status: 'disabled' }).where('id', '=', account.id).execute()
       const row = someSession(account.id, { kind: 'credential' })
-      return { stored: createAdminStore(there).addCredential(row) }
+      return { stored: createAdminStore(there).addCredential(row, nothing) }
     })
     t.equal(await adding.stored, false)
     t.strictSame(await here.selectFrom('sessions').select('id').execute(), [])

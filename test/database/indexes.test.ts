@@ -4,7 +4,7 @@ import { createAccountStore } from '../../src/accounts/store.ts'
 import type { Db } from '../../src/database/schema.ts'
 import { createRevocationStore } from '../../src/revocations/store.ts'
 import { createSessionStore } from '../../src/sessions/store.ts'
-import { NOON, someAccount, someSession } from '../helpers/rows.ts'
+import { NOON, nothing, someAccount, someSession } from '../helpers/rows.ts'
 import { createDatabase, databases } from '../helpers/service.ts'
 
 /** The same database, which keeps every query that is sent through it. */
@@ -29,22 +29,28 @@ async function sendAll(db: Db): Promise<void> {
   const key = account.email
   const session = someSession(account.id)
 
-  await accounts.create(account, key, session)
+  await accounts.create(account, key, session, nothing)
   await accounts.isTaken(key)
   await accounts.find(account.id)
-  await accounts.change(account.id, { name: 'Ada', email: { address: key, key } }, NOON, account.passwordHash)
+  await accounts.change(
+    account.id,
+    { name: 'Ada', email: { address: key, key } },
+    NOON,
+    nothing,
+    account.passwordHash,
+  )
   await sessions.findCredentials(key)
-  await sessions.open(someSession(account.id), account.passwordHash, account.passwordHash)
+  await sessions.open(someSession(account.id), account.passwordHash, account.passwordHash, nothing)
   await sessions.find(session.id)
   await sessions.exists(session.id)
   await sessions.rotate(session.id, session.secret_hash, { rotated_at: NOON })
   await sessions.list(account.id, NOON, 100)
   await sessions.useCredential(session.id, session.secret_hash, NOON)
-  await sessions.end(account.id, { only: crypto.randomUUID() }, NOON, session.id)
+  await sessions.end(account.id, { only: crypto.randomUUID() }, NOON, nothing, session.id)
   await sessions.sweep(NOON)
   const change = { provedHash: account.passwordHash, newHash: 'another', keptSession: session.id }
-  await accounts.changePassword(account.id, change, NOON)
-  await accounts.erase(account.id, 'another', NOON)
+  await accounts.changePassword(account.id, change, NOON, nothing)
+  await accounts.erase(account.id, 'another', NOON, nothing)
   await revocations.head()
   await revocations.after(0, 100)
   // The oldest is the first of the primary key, which SQLite calls a scan.

@@ -9,7 +9,7 @@ import { startCli } from '../helpers/process.ts'
 import { type DatabaseName, databases } from '../helpers/service.ts'
 
 const onIdleError = () => {}
-const migrations = ['0001-accounts-and-sessions', '0002-revocations']
+const migrations = ['0001-accounts-and-sessions', '0002-revocations', '0003-audit-and-attempts']
 
 /** Where an empty database is. */
 async function emptyDatabase(t: Test, kind: DatabaseName): Promise<string> {

@@ -7,7 +7,7 @@ import { type Database, openDatabase } from '../../src/database/open.ts'
 import { Problem } from '../../src/problem.ts'
 import { poll } from '../helpers/poll.ts'
 import { createPostgresDatabase } from '../helpers/postgres.ts'
-import { someAccount } from '../helpers/rows.ts'
+import { nothing, someAccount } from '../helpers/rows.ts'
 
 const unavailable = { name: 'Problem', code: 'database_unavailable' }
 
@@ -146,7 +146,7 @@ t.test('a fault of the query itself is not taken for one of the database', async
 t.test('a deadlock or a lock that is not given is of the moment', async (t) => {
   const { database } = await open(t, 2)
   const account = someAccount()
-  await createAccountStore(database.db).create(account, account.email)
+  await createAccountStore(database.db).create(account, account.email, undefined, nothing)
   await database.db.transaction().execute(async (tx) => {
     await tx.selectFrom('accounts').select('id').forUpdate().execute()
     const other = database.db.selectFrom('accounts').select('id').forUpdate().noWait().execute()

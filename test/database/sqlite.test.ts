@@ -7,7 +7,7 @@ import t, { type Test } from 'tap'
 import { createAccountStore } from '../../src/accounts/store.ts'
 import { type Database, openDatabase } from '../../src/database/open.ts'
 import { Problem } from '../../src/problem.ts'
-import { NOON, someAccount, someSession } from '../helpers/rows.ts'
+import { NOON, nothing, someAccount, someSession } from '../helpers/rows.ts'
 
 const unavailable = { name: 'Problem', code: 'database_unavailable' }
 
@@ -35,7 +35,7 @@ t.test('the file and its folder are the owner’s alone, whatever the umask', as
   t.teardown(() => process.umask(umask))
   const folder = join(t.testdir(), 'new', 'data')
   const { db } = await open(t, `file:${folder}/latchkey.db`)
-  await createAccountStore(db).create(someAccount(), 'ada@example.com')
+  await createAccountStore(db).create(someAccount(), 'ada@example.com', undefined, nothing)
   const mode = (path: string) => (statSync(path).mode & 0o777).toString(8)
   t.equal(mode(folder), '700')
   t.equal(mode(join(folder, 'latchkey.db')), '600')
@@ -45,7 +45,10 @@ t.test('the file and its folder are the owner’s alone, whatever the umask', as
 
 t.test('a database in memory leaves no file', async (t) => {
   const database = await open(t, 'file::memory:')
-  t.equal(await createAccountStore(database.db).create(someAccount(), 'ada@example.com'), true)
+  t.equal(
+    await createAccountStore(database.db).create(someAccount(), 'ada@example.com', undefined, nothing),
+    true,
+  )
   t.throws(() => statSync(':memory:'), { code: 'ENOENT' })
 })
 
@@ -66,13 +69,13 @@ t.test('a file that another connection has locked is waited for, and then it is 
 
   const store = createAccountStore(database.db)
   const begun = performance.now()
-  await t.rejects(store.create(someAccount(), 'ada@example.com'), unavailable)
+  await t.rejects(store.create(someAccount(), 'ada@example.com', undefined, nothing), unavailable)
   const waited = performance.now() - begun
   t.ok(waited > 900 && waited < 2_000, `it took ${waited} ms`)
   t.equal(await store.isTaken('ada@example.com'), false, 'reading needs no lock')
 
   other.exec('rollback')
-  t.equal(await store.create(someAccount(), 'ada@example.com'), true)
+  t.equal(await store.create(someAccount(), 'ada@example.com', undefined, nothing), true)
 })
 
 t.test('a new file that another node is about to set up is waited for', async (t) => {
@@ -88,7 +91,10 @@ t.test('a new file that another node is about to set up is waited for', async (t
 t.test('a file that can only be read is unavailable for writing', async (t) => {
   const database = await open(t, `file:${t.testdir()}/latchkey.db`)
   await sql`pragma query_only = on`.execute(database.db)
-  await t.rejects(createAccountStore(database.db).create(someAccount(), 'ada@example.com'), unavailable)
+  await t.rejects(
+    createAccountStore(database.db).create(someAccount(), 'ada@example.com', undefined, nothing),
+    unavailable,
+  )
   await t.rejects(database.ping(), unavailable)
 })
 
@@ -98,11 +104,11 @@ t.test('a full disk is unavailable, and what was begun on it is undone', async (
   const account = someAccount()
   await sql`pragma max_page_count = 1`.execute(database.db)
   const large = someSession(account.id, { user_agent: 'x'.repeat(100_000) })
-  await t.rejects(store.create(account, account.email, large), unavailable)
+  await t.rejects(store.create(account, account.email, large, nothing), unavailable)
 
   t.equal(await store.find(account.id), undefined)
   await sql`pragma max_page_count = 1000000`.execute(database.db)
-  t.equal(await store.create(account, account.email, large), true, 'it goes on once there is room')
+  t.equal(await store.create(account, account.email, large, nothing), true, 'it goes on once there is room')
 })
 
 t.test('a file that cannot be opened is unavailable', async (t) => {
@@ -129,7 +135,7 @@ t.test('rows can be streamed', async (t) => {
   const { db } = await open(t, 'file::memory:')
   const store = createAccountStore(db)
   for (const email of ['ada@example.com', 'bob@example.com'])
-    await store.create(someAccount({ email }), email)
+    await store.create(someAccount({ email }), email, undefined, nothing)
   const emails: string[] = []
   for await (const { email, created_at } of db.selectFrom('accounts').selectAll().orderBy('email').stream()) {
     t.equal(created_at, NOON)

@@ -1,10 +1,12 @@
 import { Kysely, sql } from 'kysely'
 import { Migrator } from 'kysely/migration'
 import t from 'tap'
+import type { Account } from '../../src/accounts/store.ts'
 import { accountsAndSessions } from '../../src/database/migrations/0001-accounts-and-sessions.ts'
+import { revocations } from '../../src/database/migrations/0002-revocations.ts'
 import { dialectOf } from '../../src/database/open.ts'
 import { postgresDialect } from '../../src/database/postgres.ts'
-import type { Schema } from '../../src/database/schema.ts'
+import type { Dialect, Schema } from '../../src/database/schema.ts'
 import { sqliteDialect } from '../../src/database/sqlite.ts'
 import { createPasswords } from '../../src/passwords/passwords.ts'
 import { firstToken, formatRefreshToken } from '../../src/sessions/refresh-token.ts'
@@ -13,8 +15,8 @@ import { poll } from '../helpers/poll.ts'
 import { someAccount, someSession } from '../helpers/rows.ts'
 import { CHEAP_ARGON2, createService, databases, PASSWORD } from '../helpers/service.ts'
 
-/** A database as version 0.1.0 left it. */
-async function openAsFirstVersion(url: string): Promise<Kysely<Schema>> {
+/** A database as it was while these were all the migrations there were. */
+async function openAsOf(url: string, names: readonly (keyof ReturnType<typeof earlier>)[]) {
   const kind = dialectOf(url)
   const options = { url, poolSize: 2, onIdleError: () => {} }
   const dialect = kind === 'sqlite' ? sqliteDialect(url, 1_000) : postgresDialect(options, 1_000)
@@ -22,7 +24,7 @@ async function openAsFirstVersion(url: string): Promise<Kysely<Schema>> {
   const migrator = new Migrator({
     db,
     provider: {
-      getMigrations: async () => ({ '0001-accounts-and-sessions': accountsAndSessions(kind) }),
+      getMigrations: async () => Object.fromEntries(names.map((name) => [name, earlier(kind)[name]])),
     },
     migrationTableName: 'latchkey_migrations',
     migrationLockTableName: 'latchkey_migrations_lock',
@@ -32,10 +34,15 @@ async function openAsFirstVersion(url: string): Promise<Kysely<Schema>> {
   return db
 }
 
+const earlier = (kind: Dialect) => ({
+  '0001-accounts-and-sessions': accountsAndSessions(kind),
+  '0002-revocations': revocations(kind),
+})
+
 for (const kind of databases) {
   t.test(`who was signed in before an upgrade stays signed in, on ${kind}`, async (t) => {
     const url = await emptyDatabase(t, kind)
-    const first = await openAsFirstVersion(url)
+    const first = await openAsOf(url, ['0001-accounts-and-sessions'])
     const now = Date.now()
     const { hash } = await createPasswords(CHEAP_ARGON2)
     const { id, email } = someAccount()
@@ -78,7 +85,7 @@ for (const kind of databases) {
 
 t.test('an upgrade and a login of a node that runs meanwhile both succeed', async (t) => {
   const url = await emptyDatabase(t, 'postgres')
-  const first = await openAsFirstVersion(url)
+  const first = await openAsOf(url, ['0001-accounts-and-sessions'])
   t.teardown(() => first.destroy())
   const { id, email } = someAccount()
   const times = { created_at: 1, updated_at: 1 }
@@ -104,3 +111,54 @@ t.test('an upgrade and a login of a node that runs meanwhile both succeed', asyn
   const { db } = await upgrade.database
   t.same(await db.selectFrom('sessions').select('kind').execute(), [{ kind: 'login' }])
 })
+
+const BEFORE_THE_TRAIL = ['0001-accounts-and-sessions', '0002-revocations'] as const
+
+for (const kind of databases) {
+  t.test(`the audit trail begins with the upgrade that brings it, on ${kind}`, async (t) => {
+    const url = await emptyDatabase(t, kind)
+    const old = await openAsOf(url, BEFORE_THE_TRAIL)
+    const { hash } = await createPasswords(CHEAP_ARGON2)
+    const account = someAccount({ passwordHash: await hash(PASSWORD) })
+    await insertAccount(old, account)
+    await old.destroy()
+
+    const service = await createService(t, { database: await openAsNode(t, url) })
+    const events = () => service.database.db.selectFrom('audit_events').select(['event', 'subject']).execute()
+    t.same(await events(), [])
+    const body = { email: account.email, password: PASSWORD }
+    t.equal((await service.send('POST', '/auth/login', { body })).statusCode, 200)
+    t.same(await events(), [{ event: 'login', subject: account.id }])
+  })
+}
+
+t.test('the audit trail is brought without waiting for nodes that run meanwhile, which go on', async (t) => {
+  const url = await emptyDatabase(t, 'postgres')
+  const old = await openAsOf(url, BEFORE_THE_TRAIL)
+  t.teardown(() => old.destroy())
+  const account = someAccount()
+  await insertAccount(old, account)
+  const { id } = account
+  const rename = (db: Kysely<Schema>, name: string) =>
+    db.updateTable('accounts').set({ name }).where('id', '=', id).execute()
+
+  // As an old node locks them: the account, its sessions, the head of revocations.
+  await old.transaction().execute(async (tx) => {
+    await rename(tx, 'Ada')
+    await tx.insertInto('sessions').values(someSession(id)).execute()
+    await tx.updateTable('revocation_head').set({ seq: 1 }).execute()
+    const { db } = await openAsNode(t, url)
+    t.same(await db.selectFrom('audit_events').select('id').execute(), [], 'it is there')
+  })
+  await rename(old, 'Grace')
+  await old.deleteFrom('accounts').execute()
+  t.same(await old.selectFrom('sessions').select('id').execute(), [])
+})
+
+async function insertAccount(db: Kysely<Schema>, { id, email, passwordHash }: Account): Promise<void> {
+  const times = { created_at: 1, updated_at: 1 }
+  await db
+    .insertInto('accounts')
+    .values({ ...times, id, email, email_key: email, password_hash: passwordHash, status: 'active' })
+    .execute()
+}

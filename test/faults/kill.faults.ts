@@ -1,197 +1,254 @@
-// Run by `npm run test:faults`: it takes minutes. KILLS says how often each server is killed.
-import { randomUUID } from 'node:crypto'
+// Run by `npm run test:faults`: kill -9 in every write path. KILLS says how often, on each database: every process that is
+// killed serves both (test/helpers/kill-target.ts), and two of them serve each database at a time.
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import t, { type Test } from 'tap'
-import { type Database, openDatabase } from '../../src/database/open.ts'
-import { childToken, hashOf, parseRefreshToken, type RefreshToken } from '../../src/sessions/refresh-token.ts'
-import { createPostgresDatabase } from '../helpers/postgres.ts'
-import { emptyFolder, type ServerProcess, startCli, startServer } from '../helpers/process.ts'
-import { type DatabaseName, databases, PASSWORD, SECRET } from '../helpers/service.ts'
+import t from 'tap'
+import { type Client, createSite, type Site } from '../helpers/kill-site.ts'
+import { createTargets, type Target } from '../helpers/kill-targets.ts'
+import { stepsOf } from '../helpers/killed-steps.ts'
+import {
+  any,
+  hasOneHead,
+  isErased,
+  likeness,
+  mustBeRefused,
+  type Step,
+  send,
+  storedUser,
+  type User,
+} from '../helpers/killed-user.ts'
+import { emptyDatabase } from '../helpers/nodes.ts'
+import { poll } from '../helpers/poll.ts'
+import { emptyFolder } from '../helpers/process.ts'
+import { type DatabaseName, databases, SECRET, UNTHROTTLED } from '../helpers/service.ts'
 
-const KILLS = Number(process.env.KILLS ?? 100)
-const SIGN_UP_LOOPS = 2
-const REFRESH_LOOPS = 4
-const LONGEST_LIFE = 250
+const KILLS = Number(process.env.KILLS ?? 500)
+const NODES = 2
+const USERS_PER_NODE = 5
+// How long a round lasts: until so many writes were answered at most, in so many milliseconds at most.
+const MOST_ANSWERS = 40
+const LONGEST_ROUND = 1_000
 
-/** What the clients saw, over all rounds. */
+/** What became of a write path. */
 interface Tally {
   answered: number
-  unanswered: number
-  /** Answered with 2xx, and then not there. */
-  lost: number
-  /** Clients that hold a token with which they get no further, or an address that is neither free nor theirs. */
-  stuck: number
-  /** Sessions whose row knows another token than the one its client holds, or that one's child. */
-  forked: number
+  cut: number
+  /** Of those that were cut: done all the same. */
+  done: number
 }
 
-interface User {
-  readonly email: string
-  /** The newest refresh token it received. */
-  token: string
+const tallies: Record<DatabaseName, Record<string, Tally>> = { sqlite: {}, postgres: {} }
+const faults: string[] = []
+let answers = 0
+
+function tallyOf({ kind }: Site, { path }: Step): Tally {
+  tallies[kind][path] ??= { answered: 0, cut: 0, done: 0 }
+  return tallies[kind][path]
 }
 
-interface Reply {
-  readonly status: number
-  readonly body: { readonly refresh_token?: string; readonly tokens?: { readonly refresh_token: string } }
+// Mostly a path that was cut less than others: to some it is a long way.
+function choose(site: Site, steps: readonly Step[]): Step {
+  const cuts = (step: Step) => tallyOf(site, step).cut
+  const ordered = Math.random() < 0.25 ? steps : steps.toSorted((a, b) => cuts(a) - cuts(b)).slice(0, 2)
+  return any(ordered) as Step
 }
 
-/** @returns the answer, or undefined where the connection broke before it came */
-async function post(server: ServerProcess, path: string, body: object): Promise<Reply | undefined> {
-  try {
-    const headers = { 'content-type': 'application/json' }
-    const response = await fetch(server.url + path, { method: 'POST', headers, body: JSON.stringify(body) })
-    return { status: response.status, body: (await response.json()) as Reply['body'] }
-  } catch {
-    return undefined
+/** Does one write after the other until one is not answered, or there is an end. */
+async function write(site: Site, client: Client, target: Target, hasEnded: () => boolean): Promise<void> {
+  while (!hasEnded()) {
+    const step = choose(site, stepsOf(client.user, site.admin))
+    const reply = await step.send(target.urls[site.kind], target.agent)
+    // What was refused for the moment may be done or not, just as what was cut.
+    if (reply === undefined || reply.status === 503) {
+      client.cut = step
+      if (reply === undefined) return
+      if (!(await settle(site, client))) return
+      await sleep(50)
+      continue
+    }
+    if (reply.status !== step.status) {
+      faults.push(`${site.kind}: ${step.path} answered ${reply.status} ${JSON.stringify(reply.body)}`)
+      return
+    }
+    tallyOf(site, step).answered++
+    answers++
+    client.erased = erasedBy(client.user, step)
+    client.user = step.after(reply, undefined)
   }
 }
 
-function signUp(server: ServerProcess, email: string): Promise<Reply | undefined> {
-  return post(server, '/auth/signup', { email, password: PASSWORD })
+function erasedBy({ id, events }: User, { path }: Step): Client['erased'] {
+  if (path !== 'deletion' || id === undefined) return undefined
+  const own = events.filter((event) => event.startsWith('user'))
+  return { id, events: [...own, 'user account_deleted'] }
 }
 
-/** Refreshes once, and the user holds the new token. @returns the status, or undefined without an answer */
-async function refresh(server: ServerProcess, user: User): Promise<number | undefined> {
-  const reply = await post(server, '/auth/refresh', { refresh_token: user.token })
-  if (reply?.status === 200) user.token = reply.body.refresh_token ?? ''
-  return reply?.status
+/** Finds out whether what was cut is done, wholly, or not at all. @returns whether it is either */
+async function settle(site: Site, client: Client): Promise<boolean> {
+  const { user, cut } = client
+  const stored = (await storedUser(site.db, user)) as User
+  if (cut === undefined) {
+    if (likeness(stored) === likeness(user)) return true
+    faults.push(`${site.kind}: what was answered is not there: ${likeness(user)} but ${likeness(stored)}`)
+    return false
+  }
+  client.cut = undefined
+  const tally = tallyOf(site, cut)
+  tally.cut++
+  if (likeness(stored) === likeness(user)) return true
+
+  const known = new Set(user.sessions.map(({ id }) => id))
+  const unknown = stored.sessions.find(({ id }) => !known.has(id))?.id
+  const after = { ...cut.after(undefined, unknown), ...(user.id === undefined && { id: stored.id }) }
+  const erased = erasedBy(user, cut)
+  const isDone =
+    erased === undefined
+      ? likeness((await storedUser(site.db, after)) as User) === likeness(after)
+      : await isErased(site.db, erased.id, erased.events)
+  if (!isDone) {
+    faults.push(`${site.kind}: ${cut.path} is torn: from ${likeness(user)} to ${likeness(stored)}`)
+    return false
+  }
+  tally.done++
+  client.user = after
+  return true
 }
 
-/** What one life of a server left with its clients. */
-interface Round {
-  /** Who signed up in it and was answered. */
-  readonly signedUp: User[]
-  /** Who asked to sign up and was not. */
-  readonly unanswered: string[]
-}
-
-/** Clients sign up and refresh, each as fast as it is answered, until the server is killed under them. */
-async function live(server: ServerProcess, refreshing: readonly User[], tally: Tally): Promise<Round> {
-  const round: Round = { signedUp: [], unanswered: [] }
-
-  async function signUpAgainAndAgain(): Promise<void> {
-    for (;;) {
-      const email = `${randomUUID()}@example.com`
-      const reply = await signUp(server, email)
-      if (reply === undefined) {
-        tally.unanswered++
-        round.unanswered.push(email)
-        return
-      }
-      tally.answered++
-      if (reply.status === 201) round.signedUp.push({ email, token: reply.body.tokens?.refresh_token ?? '' })
-      else if (reply.status !== 503) tally.stuck++
+/** Whoever refreshed and was not answered gets further with the token it has, and its session has one head. */
+async function refreshOn(site: Site, client: Client, target: Target): Promise<void> {
+  for (const session of client.user.sessions) {
+    if (session.refresh !== undefined && !(await hasOneHead(site.db, session))) {
+      faults.push(`${site.kind}: a session is forked`)
     }
   }
-
-  async function refreshAgainAndAgain(user: User): Promise<void> {
-    for (;;) {
-      const status = await refresh(server, user)
-      if (status === undefined) {
-        tally.unanswered++
-        return
-      }
-      tally.answered++
-      if (status !== 200) tally.stuck++
-    }
-  }
-
-  const clients = [
-    ...Array.from({ length: SIGN_UP_LOOPS }, signUpAgainAndAgain),
-    ...refreshing.map(refreshAgainAndAgain),
-  ]
-  await sleep(Math.random() * LONGEST_LIFE)
-  server.child.kill('SIGKILL')
-  await Promise.all(clients)
-  await server.ended()
-  return round
-}
-
-/** Whether the user has one session, and its row knows the token the user holds or the one that follows it. */
-async function hasOneHead({ db }: Database, user: User): Promise<boolean> {
-  const held = parseRefreshToken(user.token) as RefreshToken
-  const rows = await db
-    .selectFrom('sessions')
-    .innerJoin('accounts', 'accounts.id', 'sessions.account_id')
-    .select(['sessions.id', 'secret_hash', 'rotation_salt', 'seal_key'])
-    .where('email_key', '=', user.email)
-    .execute()
-  const [row] = rows
-  if (row === undefined || rows.length > 1 || row.id !== held.sessionId) return false
-  const known = [held, ...(row.rotation_salt === null ? [] : [childToken(held, row.rotation_salt, row)])]
-  return known.filter(({ secret }) => hashOf(secret).equals(row.secret_hash)).length === 1
-}
-
-/** Looks at everything again with the next server: what was answered holds, and who was not answered gets further. */
-async function lookAgain(
-  server: ServerProcess,
-  database: Database,
-  { refreshing, round, tally }: { refreshing: readonly User[]; round: Round; tally: Tally },
-): Promise<void> {
-  for (const user of [...refreshing, ...round.signedUp]) {
-    if (!(await hasOneHead(database, user))) tally.forked++
-  }
-  for (const user of refreshing) if ((await refresh(server, user)) !== 200) tally.stuck++
-  for (const user of round.signedUp) if ((await refresh(server, user)) !== 200) tally.lost++
-  for (const user of [...refreshing, ...round.signedUp]) {
-    if (!(await hasOneHead(database, user))) tally.forked++
-  }
-  for (const email of round.unanswered) {
-    const reply = await signUp(server, email)
-    if (reply?.status === 201) continue
-    // It was stored, only the answer was lost: the account is theirs.
-    const login = await post(server, '/auth/login', { email, password: PASSWORD })
-    if (reply?.status !== 409 || login?.status !== 200) tally.stuck++
-  }
-}
-
-async function emptyDatabase(t: Test, kind: DatabaseName): Promise<string> {
-  if (kind === 'sqlite') return `file:${emptyFolder(t)}/latchkey.db`
-  const { url, drop } = await createPostgresDatabase()
-  t.teardown(drop)
-  return url
-}
-
-for (const kind of databases) {
-  t.test(`kill -9 loses nothing that was answered, and leaves nobody stuck, on ${kind}`, async (t) => {
-    const url = await emptyDatabase(t, kind)
-    const folder = emptyFolder(t)
-    const env = { JWT_SECRET: SECRET, DATABASE_URL: url, NODE_COMPILE_CACHE: join(folder, 'cache') }
-    const start = () => startServer(t, { folder, env })
-    // A process that ends by itself leaves what it compiled; the hundred after it start sooner.
-    await startCli(t, ['migrate'], { folder, env }).ended()
-    const tally: Tally = { answered: 0, unanswered: 0, lost: 0, stuck: 0, forked: 0 }
-
-    let server = await start()
-    const database = await openDatabase({ url, poolSize: 2, onIdleError: () => {} })
-    t.teardown(() => database.close())
-    const refreshing: User[] = []
-    for (let i = 0; i < REFRESH_LOOPS; i++) {
-      const email = `${randomUUID()}@example.com`
-      const reply = await signUp(server, email)
-      refreshing.push({ email, token: reply?.body.tokens?.refresh_token ?? '' })
-    }
-
-    const everybody: User[] = [...refreshing]
-    for (let kills = 0; kills < KILLS; kills++) {
-      const round = await live(server, refreshing, tally)
-      everybody.push(...round.signedUp)
-      server = await start()
-      await lookAgain(server, database, { refreshing, round, tally })
-    }
-
-    const rows = await database.db.selectFrom('accounts').select('email').execute()
-    const emails = new Set(rows.map((row) => row.email))
-    tally.lost += everybody.filter(({ email }) => !emails.has(email)).length
-    server.child.kill('SIGTERM')
-    await server.ended()
-
-    const counts = Object.entries(tally).map(([name, count]) => `${count} ${name}`)
-    t.comment(`${kind}: ${KILLS} kills, ${everybody.length} accounts, ${counts.join(', ')}`)
-    t.ok(tally.answered > KILLS, 'there was something to lose')
-    t.ok(tally.unanswered >= KILLS, 'there was something under way')
-    t.match(tally, { lost: 0, stuck: 0, forked: 0 })
+  const [first] = client.user.sessions.filter(({ refresh }) => refresh !== undefined)
+  if (first === undefined || client.user.status === 'disabled') return
+  const body = { refresh_token: first.refresh }
+  // A node that has just started may have too much to do.
+  const reply = await poll('a refresh', async () => {
+    const answer = await send(target.urls[site.kind], target.agent, { path: '/auth/refresh', body })
+    return answer?.status !== 503 && answer
   })
+  if (reply.status !== 200) {
+    faults.push(`${site.kind}: stuck with a refresh token: ${reply.status} ${JSON.stringify(reply.body)}`)
+    return
+  }
+  const { access_token: access, refresh_token: refresh } = Object(reply.body)
+  const sessions = client.user.sessions.map((each) =>
+    each === first ? { id: first.id, access, refresh } : each,
+  )
+  client.user = { ...client.user, sessions }
 }
+
+/** Every node refuses what has ended, and lets in what has not. A node that has just started does so at once. */
+async function isRefused(site: Site, client: Client, nodes: readonly Target[], fresh: readonly Target[]) {
+  const { sessions } = client.user
+  const refused = client.user.refused.filter((token) => mustBeRefused(client.user, token))
+  for (const node of nodes) {
+    const statusOf = async (token: string) =>
+      (await send(node.urls[site.kind], node.agent, { method: 'GET', path: '/me', token }))?.status
+    for (const token of refused) {
+      const isOut = async () => (await statusOf(token)) === 401
+      if (
+        fresh.includes(node) ? !(await isOut()) : !(await poll('a refusal', isOut, 2_000).catch(() => false))
+      ) {
+        faults.push(
+          `${site.kind}: a node lets in what has ended${fresh.includes(node) ? ', after its start' : ''}`,
+        )
+      }
+    }
+    for (const { access } of sessions) {
+      if (access === undefined || (await statusOf(access)) === 200) continue
+      faults.push(`${site.kind}: a node refuses a session that is live`)
+    }
+  }
+  for (const { id } of sessions) {
+    const query = site.db.selectFrom('revocations').select('seq').where('session_id', '=', id)
+    if ((await query.executeTakeFirst()) !== undefined) {
+      faults.push(`${site.kind}: a session is live and revoked`)
+    }
+  }
+  client.user = { ...client.user, refused: [] }
+}
+
+t.test('kill -9 in every write path loses nothing, tears nothing and leaves nobody stuck', async (t) => {
+  const begun = performance.now()
+  const urls = {
+    sqlite: await emptyDatabase(t, 'sqlite'),
+    postgres: await emptyDatabase(t, 'postgres'),
+  }
+  const targets = createTargets(t, {
+    ...UNTHROTTLED,
+    JWT_SECRET: SECRET,
+    ACCESS_TOKEN_TTL: '1h',
+    ROLES: '{"revocations":["revocations:read"]}',
+    SQLITE_URL: urls.sqlite,
+    POSTGRES_URL: urls.postgres,
+    NODE_COMPILE_CACHE: join(emptyFolder(t), 'cache'),
+  })
+  targets.add()
+  const nodes = [await targets.next()]
+  for (let each = 0; each < NODES + 1; each++) targets.add()
+  while (nodes.length < NODES) nodes.push(await targets.next())
+  const sites = await Promise.all(
+    databases.map((kind) => createSite(t, kind, urls[kind], nodes[0] as Target, NODES * USERS_PER_NODE)),
+  )
+  const everybody = sites.flatMap((site) => site.clients.map((client, index) => ({ site, client, index })))
+
+  let kills = 0
+  for (let round = 0; kills < KILLS && faults.length === 0; round++) {
+    let hasEnded = false
+    const writing = everybody.map(({ site, client, index }) =>
+      write(site, client, nodes[index % NODES] as Target, () => hasEnded),
+    )
+    const [answersBefore, most] = [answers, Math.random() * MOST_ANSWERS]
+    const isLongEnough = () => answers - answersBefore >= most
+    await poll('some answers', isLongEnough, LONGEST_ROUND).catch(() => {})
+    await sleep(Math.random() * 10)
+    // One or the other, or both at once: then nobody has SQLite's file open any more.
+    const victims = round % 3 === 2 ? [0, 1] : [round % 3]
+    hasEnded = true
+    for (const victim of victims) {
+      nodes[victim]?.child.kill('SIGKILL')
+      kills++
+    }
+    for (const _ of victims) targets.add()
+    await Promise.all(writing)
+    await Promise.all(
+      victims.map(async (victim) => {
+        nodes[victim]?.agent.destroy()
+        nodes[victim] = await targets.next()
+      }),
+    )
+    const fresh = victims.map((victim) => nodes[victim] as Target)
+    await Promise.all(
+      everybody.map(async ({ site, client, index }) => {
+        if (!(await settle(site, client))) return
+        if (
+          client.erased !== undefined &&
+          !(await isErased(site.db, client.erased.id, client.erased.events))
+        ) {
+          faults.push(`${site.kind}: what was deleted is there`)
+        }
+        client.erased = undefined
+        await refreshOn(site, client, nodes[index % NODES] as Target)
+        await isRefused(site, client, nodes, fresh)
+      }),
+    )
+  }
+
+  const seconds = (performance.now() - begun) / 1_000
+  t.comment(`${kills} kills on each database in ${Math.round(seconds)} s`)
+  for (const kind of databases) {
+    const lines = Object.entries(tallies[kind]).map(
+      ([path, { answered, cut, done }]) => `${path}: ${answered} answered, ${cut} cut (${done} done)`,
+    )
+    t.comment(`${kind}: ${lines.sort().join('; ')}`)
+    for (const [path, { answered, cut }] of Object.entries(tallies[kind])) {
+      if (KILLS >= 500) t.ok(answered > 0 && cut > 0, `${kind}: ${path} was under way`)
+    }
+    t.equal(Object.keys(tallies[kind]).length, 17, 'every write path was taken')
+  }
+  t.strictSame(faults, [])
+  t.ok(kills >= KILLS)
+})

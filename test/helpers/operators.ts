@@ -1,7 +1,7 @@
 import { createAccountStore } from '../../src/accounts/store.ts'
 import { newCredential } from '../../src/sessions/credentials.ts'
 import { insertSession } from '../../src/sessions/store.ts'
-import { someAccount } from './rows.ts'
+import { nothing, someAccount } from './rows.ts'
 import type { SignedUp, TestService } from './service.ts'
 
 /** Signs up somebody who has the role admin beside user. */
@@ -32,7 +32,7 @@ export async function createServiceAccount(
 ) {
   const { db } = service.database
   const account = someAccount({ kind: 'service', email: '', passwordHash: '', name, roles })
-  await createAccountStore(db).create(account, `service:${account.id}`)
+  await createAccountStore(db).create(account, `service:${account.id}`, undefined, nothing)
   const { row, credential } = newCredential({ accountId: account.id, scopes, label: name }, service.clock())
   await insertSession(db, row)
   const reply = await service.send('POST', '/auth/token', { body: { credential } })

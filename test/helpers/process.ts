@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import { poll } from './poll.ts'
+import { UNTHROTTLED } from './service.ts'
 
 const CLI = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
 
@@ -72,7 +73,7 @@ export function startCli(
 
 /** Starts `latchkey serve` on a free port and waits until it listens. */
 export async function startServer(t: Test, options: CliOptions = {}): Promise<ServerProcess> {
-  const cli = startCli(t, ['serve'], { ...options, env: { PORT: '0', ...options.env } })
+  const cli = startCli(t, ['serve'], { ...options, env: { PORT: '0', ...UNTHROTTLED, ...options.env } })
   const listening = () => {
     if (cli.child.exitCode !== null) throw new Error(`the server ended: ${cli.stdout()}${cli.stderr()}`)
     return /Server listening at (http:[^"]+)/.exec(cli.stdout())?.[1]

@@ -55,3 +55,15 @@ export function parseResponse(text: string): {
   })
   return { status: Number(statusLine.split(' ')[1]), headers: Object.fromEntries(headers), body }
 }
+
+/** Every response of a connection, in the order in which they came; each says its length. */
+export function parseResponses(text: string): ReturnType<typeof parseResponse>[] {
+  const responses: ReturnType<typeof parseResponse>[] = []
+  for (let rest = text; rest !== ''; ) {
+    const response = parseResponse(rest)
+    const length = Number(response.headers['content-length'] ?? 0)
+    responses.push({ ...response, body: response.body.slice(0, length) })
+    rest = response.body.slice(length)
+  }
+  return responses
+}

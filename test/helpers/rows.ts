@@ -39,3 +39,6 @@ export function someSession(accountId: string, differing: Partial<NewSession> = 
     ...differing,
   }
 }
+
+/** What is done in a store's transaction beside what the store does. */
+export const nothing = async (): Promise<void> => {}

@@ -19,6 +19,9 @@ export const SECRET = 'base64:3vQ8nK1xTz0mYw5sBf7hJd2pLr9cGa6eUi4oNq8tXvE='
 /** A good enough password. */
 export const PASSWORD = 'a long walk by the river'
 
+/** Tests that are not about throttling all come from one address. */
+export const UNTHROTTLED = { ATTEMPTS_PER_ADDRESS: '1000000' }
+
 /** argon2id as cheap as the package allows. */
 export const CHEAP_ARGON2 = { memoryKib: 1_024, passes: 2, parallelism: 1, concurrency: 2 }
 
@@ -86,11 +89,11 @@ export async function createDatabase(t: Test, kind: DatabaseName): Promise<Datab
 /** The whole service, on an empty database unless one is given, with a clock that can be moved and a cheap hasher; it doesn't listen. */
 export async function createService(
   t: Test,
-  options: { database?: DatabaseName | Database; env?: Record<string, string> } = {},
+  options: { database?: DatabaseName | Database; env?: Record<string, string>; clock?: TestClock } = {},
 ): Promise<TestService> {
   const log: string[] = []
-  const clock = testClock()
-  const config = parseConfig({ JWT_SECRET: SECRET, LOG_LEVEL: 'trace', ...options.env })
+  const { clock = testClock() } = options
+  const config = parseConfig({ JWT_SECRET: SECRET, LOG_LEVEL: 'trace', ...UNTHROTTLED, ...options.env })
   const keyring = await createKeyring(config.secrets ?? [], config)
   const { database: given = 'sqlite' } = options
   const database = typeof given === 'string' ? await createDatabase(t, given) : given

@@ -3,7 +3,7 @@ import { sql } from 'kysely'
 import pg from 'pg'
 import t from 'tap'
 import { openDatabase } from '../../src/database/open.ts'
-import { healthRoutes } from '../../src/http/health.ts'
+import { createReadiness, healthRoutes } from '../../src/http/health.ts'
 import { type Scope, useZod } from '../../src/http/validation.ts'
 import { poll } from '../helpers/poll.ts'
 import { createPostgresDatabase, sharedServerUrl } from '../helpers/postgres.ts'
@@ -37,13 +37,14 @@ for (const database of databases) {
     }
     const app = Fastify()
     useZod(app)
-    await healthRoutes(app as unknown as Scope, {
+    const revocations = { size: 0, age: () => 0 }
+    const requireReady = createReadiness({
       database: { ping },
-      keyring: { kids: ['a kid'] },
-      revocations: { size: 0, age: () => 0 },
+      revocations,
       maxStaleness: undefined,
       isDraining: () => false,
     })
+    await healthRoutes(app as unknown as Scope, { requireReady, keyring: { kids: ['a kid'] }, revocations })
     const replies = await Promise.all(Array.from({ length: 200 }, async () => app.inject('/readyz')))
     t.ok(replies.every((reply) => reply.statusCode === 200))
     t.ok(pings <= 3, `${pings} pings for 200 probes`)

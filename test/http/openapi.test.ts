@@ -17,7 +17,12 @@ interface Operation {
     readonly required: boolean
     readonly content: { readonly 'application/json': { readonly schema: { readonly $ref: string } } }
   }
-  readonly responses: Readonly<Record<string, { readonly content?: Readonly<Record<string, Content>> }>>
+  readonly responses: Readonly<Record<string, Response>>
+}
+
+interface Response {
+  readonly headers?: Readonly<Record<string, object>>
+  readonly content?: Readonly<Record<string, Content>>
 }
 
 interface Content {
@@ -102,6 +107,26 @@ t.test('every operation says what it is, and shows examples', async (t) => {
   }
 })
 
+t.test('what holds back who guesses says so in headers', async (t) => {
+  const throttled = operations.filter(({ operation }) => operation.responses[429])
+  t.strictSame(throttled.map(({ method, path }) => `${method} ${path}`).sort(), [
+    'DELETE /account',
+    'PATCH /account',
+    'POST /auth/login',
+    'POST /auth/refresh',
+    'POST /auth/signup',
+    'POST /auth/token',
+    'PUT /account/password',
+  ])
+  for (const { operation } of throttled) {
+    t.strictSame(Object.keys(operation.responses[429]?.headers ?? {}), [
+      'Retry-After',
+      'RateLimit-Policy',
+      'RateLimit',
+    ])
+  }
+})
+
 t.test('what it calls guarded is guarded, and nothing else', async (t) => {
   const { app } = await createService(t)
   for (const { method, path, operation } of operations) {
@@ -113,7 +138,7 @@ t.test('what it calls guarded is guarded, and nothing else', async (t) => {
   }
   t.strictSame(
     operations.filter(({ operation }) => operation.security.length === 0).map(({ path }) => path),
-    ['/livez', '/readyz', '/auth/login', '/auth/refresh', '/auth/token', '/auth/signup'],
+    ['/livez', '/readyz', '/metrics', '/auth/login', '/auth/refresh', '/auth/token', '/auth/signup'],
   )
 })
 

@@ -1,6 +1,6 @@
 import argon2 from 'argon2'
 import t from 'tap'
-import { createPasswords } from '../../src/passwords/passwords.ts'
+import { type Asker, createPasswords, type Hashing, type Passwords } from '../../src/passwords/passwords.ts'
 import { Problem } from '../../src/problem.ts'
 import { CHEAP_ARGON2 } from '../helpers/service.ts'
 
@@ -76,6 +76,33 @@ t.test('no account is never a match, and takes as long as one', async (t) => {
   t.ok(ratio > 0.4 && ratio < 2.5, `the medians are as ${ratio} to 1`)
 })
 
+t.test('a wrong password takes as long with a hash of weaker parameters', async (t) => {
+  const strong = { ...CHEAP_ARGON2, memoryKib: 16_384, passes: 8, concurrency: 1 }
+  const passwords = await createPasswords(strong)
+  const hashes = {
+    strong: await passwords.hash(PASSWORD),
+    lessMemory: await (await createPasswords({ ...strong, memoryKib: 2_048 })).hash(PASSWORD),
+    fewerPasses: await (await createPasswords({ ...strong, passes: 1 })).hash(PASSWORD),
+    // What is left to do is less than the package takes.
+    almost: await (await createPasswords({ ...strong, memoryKib: 16_000 })).hash(PASSWORD),
+  }
+  const times: Record<string, number[]> = { strong: [], lessMemory: [], fewerPasses: [], almost: [] }
+  for (let round = 0; round < 9; round++) {
+    for (const [name, hash] of Object.entries(hashes)) {
+      const start = performance.now()
+      t.equal(await passwords.verify(hash, 'some other password'), false)
+      times[name]?.push(performance.now() - start)
+    }
+  }
+  const median = (name: string) => times[name]?.sort((a, b) => a - b)[4] as number
+  for (const name of Object.keys(hashes)) {
+    const ratio = median(name) / median('strong')
+    // Without the rest it would be an eighth.
+    t.ok(ratio > 0.3 && ratio < 3, `${name}: the medians are as ${ratio} to 1`)
+  }
+  for (const hash of Object.values(hashes)) t.equal(await passwords.verify(hash, PASSWORD), true)
+})
+
 t.test('as many hashes run at a time as there may', async (t) => {
   const hash = await slowHash(300)
   for (const [concurrency, order] of [
@@ -92,37 +119,102 @@ t.test('as many hashes run at a time as there may', async (t) => {
   }
 })
 
-t.test('who would have to wait too long is told so at once, and nobody for ever', async (t) => {
-  const passwords = await createPasswords({ ...CHEAP_ARGON2, memoryKib: 4_096, concurrency: 1 })
+/** Lets one in after the other, to hash unless there is other work, until one is refused. */
+async function fill(
+  passwords: Passwords,
+  asker: Asker,
+  work: () => Promise<unknown> = () => passwords.hash(PASSWORD),
+) {
   const outcomes: Promise<unknown>[] = []
-  let refused: unknown
-  let answeredAfter = 0
-  while (refused === undefined && outcomes.length < 20_000) {
+  while (outcomes.length < 20_000) {
     const start = performance.now()
-    const outcome = passwords.hash(PASSWORD).catch((error) => error)
+    const outcome = passwords.admit(asker, work).catch((error) => error)
+    const first = await Promise.race([outcome, new Promise((next) => setImmediate(next))])
+    if (first instanceof Problem)
+      return { outcomes, refused: first, answeredAfter: performance.now() - start }
     outcomes.push(outcome)
-    refused = await Promise.race([outcome, new Promise((next) => setImmediate(next))])
-    if (!(refused instanceof Problem)) refused = undefined
-    answeredAfter = performance.now() - start
   }
+  throw new Error('nobody was refused')
+}
+
+t.test('whose work would have to wait too long is told so at once, and nobody for ever', async (t) => {
+  const passwords = await createPasswords({ ...CHEAP_ARGON2, memoryKib: 4_096, concurrency: 1 })
+  const { outcomes, refused, answeredAfter } = await fill(passwords, 'stranger')
   t.match(refused, { code: 'overloaded', kind: { status: 503 }, headers: { 'retry-after': '1' } })
   t.ok(answeredAfter < 100, `after ${answeredAfter} ms`)
   t.ok(outcomes.length > 2, 'some could wait')
+  t.throws(passwords.requireRoom, { code: 'overloaded' }, 'which could be known before')
+  t.ok(passwords.load.refused >= 2)
 
-  for (const outcome of await Promise.all(outcomes)) {
-    if (typeof outcome !== 'string' && (outcome as Problem).code !== 'overloaded') t.fail(String(outcome))
-  }
-  t.match(await passwords.hash(PASSWORD), /^\$argon2id/, 'the load gone, it hashes again')
+  const done = await Promise.all(outcomes)
+  t.ok(
+    done.every((hash) => /^\$argon2id/.test(String(hash)) || (hash as Problem).code === 'overloaded'),
+    'of those who were let in each got a hash, or heard that it takes too long after all',
+  )
+  t.doesNotThrow(passwords.requireRoom, 'the load gone, there is room')
+  t.match(await passwords.admit('stranger', () => passwords.hash(PASSWORD)), /^\$argon2id/)
 })
 
-t.test('who has waited too long after all is not hashed for any more', async (t) => {
+t.test('a flood of strangers leaves room for bearers, and bearers for nobody', async (t) => {
+  const passwords = await createPasswords({ ...CHEAP_ARGON2, memoryKib: 4_096, concurrency: 1 })
+  const strangers = await fill(passwords, 'stranger')
+  const bearers = await fill(passwords, 'bearer')
+  t.ok(
+    bearers.outcomes.length > 0,
+    `${strangers.outcomes.length} strangers, ${bearers.outcomes.length} bearers`,
+  )
+  await t.rejects(
+    passwords.admit('stranger', async () => t.fail('it was let in')),
+    { code: 'overloaded' },
+  )
+  await Promise.all([...strangers.outcomes, ...bearers.outcomes])
+})
+
+t.test('work that is let in has its room until it ends, however it does', async (t) => {
+  const passwords = await createPasswords({ ...CHEAP_ARGON2, memoryKib: 65_536, passes: 3, concurrency: 1 })
+  const ends: (() => void)[] = []
+  // It doesn't hash yet: it may wait for the database.
+  const work = () => new Promise((_, fail) => ends.push(() => fail(new Error('broken'))))
+  const { outcomes: held } = await fill(passwords, 'bearer', work)
+  t.ok(held.length > 0 && held.length < 1_000, `${held.length} were let in`)
+  for (const end of ends) end()
+  t.strictSame(
+    new Set((await Promise.all(held)).map((error) => (error as Error).message)),
+    new Set(['broken']),
+  )
+  t.equal(await passwords.admit('stranger', async () => 'room again'), 'room again')
+})
+
+t.test('a hash whose turn comes too late is not made any more', async (t) => {
   const passwords = await createPasswords({ ...CHEAP_ARGON2, concurrency: 1 })
-  const slow = passwords.verify(await slowHash(2_000), PASSWORD)
+  const slow = await slowHash(500)
   const start = performance.now()
+  // Together they would take many times as long as anybody waits.
+  const queued = Array.from({ length: 20 }, () => passwords.verify(slow, PASSWORD).catch((error) => error))
   await t.rejects(passwords.hash(PASSWORD), { code: 'overloaded' })
-  t.ok(performance.now() - start > 1_000, 'its turn came too late')
-  t.equal(await slow, false)
+  t.ok(performance.now() - start > 900, 'its turn came too late')
+  const outcomes = await Promise.all(queued)
+  const made = outcomes.findIndex((outcome) => outcome !== false)
+  t.ok(made > 0, `${made} came in time`)
+  t.match(outcomes.slice(made), Array(20 - made).fill({ code: 'overloaded' }))
+  t.equal(passwords.load.refused, 20 - made + 1)
   t.match(await passwords.hash(PASSWORD), /^\$argon2id/)
+})
+
+t.test('who measures is told of each hash: its wait and its work', async (t) => {
+  const told: Hashing[] = []
+  const passwords = await createPasswords({ ...CHEAP_ARGON2, concurrency: 1 }, (hashing) =>
+    told.push(hashing),
+  )
+  const slow = passwords.verify(await slowHash(300), PASSWORD)
+  const quick = passwords.hash(PASSWORD)
+  t.match(passwords.load, { running: 1, concurrency: 1, waiting: 1, refused: 0 })
+  await Promise.all([slow, quick])
+  t.match(passwords.load, { running: 0, waiting: 0 })
+  const [first, second] = told as [Hashing, Hashing]
+  t.match([first.operation, second.operation, told.length], ['verify', 'hash', 2])
+  t.ok(first.worked > first.waited, 'the first one worked')
+  t.ok(second.waited > second.worked, 'the second one waited')
 })
 
 t.test('a hash that can not be read is an error, and the queue goes on', async (t) => {

@@ -7,7 +7,9 @@ const passwords = await createPasswords(CHEAP_ARGON2)
 const [RIGHT, NEWER] = ['a long walk by the river', 'a short ride over the hill']
 const account = { id: 'ada', passwordHash: await passwords.hash(RIGHT) }
 
-const unexpected = () => t.fail('it was refused')
+const unexpected = async () => {
+  t.fail('it was refused')
+}
 
 t.test('with the right password it is done, once', async (t) => {
   let done = 0
@@ -27,7 +29,9 @@ t.test('with the right password it is done, once', async (t) => {
 
 t.test('with a wrong password, or none to have it, nothing is done', async (t) => {
   const refused: unknown[] = []
-  const onRefused = (account: unknown) => refused.push(account)
+  const onRefused = async (account: unknown) => {
+    refused.push(account)
+  }
   for (const found of [account, undefined]) {
     const act = async () => t.fail('it was done')
     const find = async () => found
@@ -89,7 +93,9 @@ t.test('where the password itself was changed meanwhile, the old one no longer d
       asked++
       return undefined
     },
-    () => refusals++,
+    async () => {
+      refusals++
+    },
   )
   await t.rejects(outcome, { code: 'invalid_credentials' })
   t.equal(asked, 1)
@@ -109,7 +115,9 @@ t.test('an account that never stands still is given up after three times', async
       RIGHT,
       async () => account,
       act,
-      () => refusals++,
+      async () => {
+        refusals++
+      },
     ),
     { code: 'invalid_credentials' },
   )
@@ -123,6 +131,22 @@ t.test('what goes wrong in the doing is told as it is', async (t) => {
   }
   await t.rejects(
     withPassword(passwords, RIGHT, async () => account, act, unexpected),
+    { message: 'the database is gone' },
+  )
+})
+
+t.test('where the refusal cannot be written, it is not told either', async (t) => {
+  const lost = async () => {
+    throw new Error('the database is gone')
+  }
+  await t.rejects(
+    withPassword(
+      passwords,
+      NEWER,
+      async () => account,
+      async () => 'done',
+      lost,
+    ),
     { message: 'the database is gone' },
   )
 })

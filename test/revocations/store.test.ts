@@ -3,7 +3,7 @@ import { setTimeout } from 'node:timers/promises'
 import t from 'tap'
 import type { Db } from '../../src/database/schema.ts'
 import { createRevocationStore, lockHead, revoke } from '../../src/revocations/store.ts'
-import { type Cause, REVOCATION_LIFE, type Revocation } from '../../src/tokens/revocations.ts'
+import { type Cause, KEPT_BEYOND, REVOCATION_LIFE, type Revocation } from '../../src/tokens/revocations.ts'
 import { emptyDatabase, openAsNode } from '../helpers/nodes.ts'
 import { poll } from '../helpers/poll.ts'
 import { NOON } from '../helpers/rows.ts'
@@ -92,7 +92,7 @@ for (const kind of databases) {
     const store = createRevocationStore(db)
     await commit(db, someSessions(501), NOON)
     const kept = await commit(db, someSessions(2), NOON + 1)
-    const end = NOON + REVOCATION_LIFE
+    const end = NOON + REVOCATION_LIFE + KEPT_BEYOND
     t.strictSame(await store.sweep(end), { deleted: 0, full: false }, 'not before its time')
     t.strictSame(await store.sweep(end + 1), { deleted: 500, full: true })
     t.equal((await store.after(0, 10)).length, 3)

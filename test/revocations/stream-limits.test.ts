@@ -50,12 +50,13 @@ async function feedNode(t: Test, limits: StreamLimits, live: number) {
     await app.close()
   })
   const { port } = app.server.address() as AddressInfo
-  const token = handMade(goodHeader, { ...goodClaims(Date.now()), scope: 'revocations:read' })
-  return { port, token, url: `http://127.0.0.1:${port}/revocations` }
+  const tokenOf = (sub: string) =>
+    handMade(goodHeader, { ...goodClaims(Date.now()), sub, scope: 'revocations:read' })
+  return { port, token: tokenOf('billing'), tokenOf, url: `http://127.0.0.1:${port}/revocations` }
 }
 
 t.test('there are so many streams and no more, and one that ends makes room', async (t) => {
-  const { url, token } = await feedNode(t, { streams: 2, patience: 10_000 }, 1)
+  const { url, token } = await feedNode(t, { streams: 2, streamsOfOne: 2, patience: 10_000 }, 1)
   const open = () => openEventStream(t, url, { authorization: `Bearer ${token}` })
   const first = await open()
   const second = await open()
@@ -80,8 +81,23 @@ t.test('there are so many streams and no more, and one that ends makes room', as
   await poll('room after refusals', async () => (await open()).response.status === 200)
 })
 
+t.test('one account has its share of them, and others have theirs', async (t) => {
+  const { url, tokenOf } = await feedNode(t, { streams: 4, streamsOfOne: 2, patience: 10_000 }, 1)
+  const open = (account: string) => openEventStream(t, url, { authorization: `Bearer ${tokenOf(account)}` })
+  const [first] = [await open('billing'), await open('billing')]
+  const third = await open('billing')
+  t.match([third.response.status, third.response.headers.get('retry-after')], [503, '1'])
+
+  for (const _ of [1, 2]) t.equal((await open('shipping')).response.status, 200)
+  t.equal((await open('printing')).response.status, 503, 'and no more than there are for all')
+
+  first.close()
+  await poll('room for another', async () => (await open('billing')).response.status === 200)
+  t.equal((await open('billing')).response.status, 503)
+})
+
 t.test('a subscriber that takes too long is cut, and can resume; others go on', async (t) => {
-  const { port, url, token } = await feedNode(t, { streams: 10, patience: 300 }, 200_000)
+  const { port, url, token } = await feedNode(t, { streams: 10, streamsOfOne: 10, patience: 300 }, 200_000)
   const slow = connect(port, '127.0.0.1')
   slow.on('error', () => {})
   await once(slow, 'connect')

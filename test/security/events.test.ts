@@ -37,7 +37,7 @@ for (const database of databases) {
             body: { current_password: NEW_PASSWORD, email: 'ada@example.com' },
           }),
       ],
-      ['logout', () => service.send('POST', '/auth/logout', { token, body: { scope: 'others' } })],
+      ['logout', () => service.send('POST', '/auth/logout', { token, body: { scope: 'all' } })],
     ]
     t.match(service.events('signup'), [{ account_id, session_id, ip: '127.0.0.1', request_id: String }])
     for (const [event, step] of steps) {

@@ -17,7 +17,11 @@ function listened(database: Database): { database: Database; queries: string[] }
     },
     transformResult: async ({ result }) => result,
   }
-  return { database: { ...database, db: database.db.withPlugin(plugin) }, queries }
+  const { db, reserved } = database
+  return {
+    database: { ...database, db: db.withPlugin(plugin), reserved: reserved.withPlugin(plugin) },
+    queries,
+  }
 }
 
 for (const kind of databases) {

@@ -2,6 +2,7 @@ import type { LightMyRequestResponse } from 'fastify'
 import { sql } from 'kysely'
 import t from 'tap'
 import { parseRefreshToken, type RefreshToken } from '../../src/sessions/refresh-token.ts'
+import { allEvents } from '../helpers/audit.ts'
 import { createService, databases, SECRET, type TestService } from '../helpers/service.ts'
 
 const CANARY = 'canary 5Jq2 of the first kind'
@@ -83,7 +84,7 @@ function secretsIn({ accessToken, refreshToken }: Secrets): Record<string, strin
 }
 
 for (const database of databases) {
-  t.test(`no secret reaches the log or an error's answer, on ${database}`, async (t) => {
+  t.test(`no secret reaches the log, the audit trail or an error's answer, on ${database}`, async (t) => {
     const service = await createService(t, { database, env: { LOG_LEVEL: 'trace', LOG_REQUESTS: 'on' } })
     const signUp = async (email: string) => {
       const reply = await service.send('POST', '/auth/signup', { body: { email, password: CANARY } })
@@ -116,11 +117,11 @@ for (const database of databases) {
       'requests were logged',
     )
 
-    const log = service.log.join('')
+    const log = service.log.join('') + JSON.stringify(await allEvents(service.database.db))
     const answers = errors.map(({ body, headers }) => JSON.stringify(headers) + body).join('\n')
     for (const tokens of [ada, eve]) {
       for (const [name, secret] of Object.entries(secretsIn(tokens))) {
-        t.notOk(log.includes(secret), `the log is free of ${name}`)
+        t.notOk(log.includes(secret), `the log and the audit trail are free of ${name}`)
         t.notOk(answers.includes(secret), `the answers are free of ${name}`)
       }
     }

@@ -8,6 +8,7 @@ import { deriveSecret, kidOf } from '../../src/tokens/secrets.ts'
 import { createVerificationKeys } from '../../src/tokens/verification-keys.ts'
 import { createVerifier } from '../../src/tokens/verifier.ts'
 import { goodClaims, goodHeader, handMade, SECRET_BYTES } from '../helpers/hand-made-tokens.ts'
+import { trailAndThrottle } from '../helpers/parts.ts'
 import { isProblem } from '../helpers/problems.ts'
 import { CHEAP_ARGON2, createService, databases, PASSWORD, type TestService } from '../helpers/service.ts'
 
@@ -123,7 +124,8 @@ t.test('what is no audience is refused, and errors[] names it', async (t) => {
 })
 
 t.test('it is refused before a password is hashed', async (t) => {
-  const { database, config, keyring, clock } = await createService(t, { env })
+  const service = await createService(t, { env })
+  const { database, config, keyring, clock } = service
   const real = await createPasswords(CHEAP_ARGON2)
   let hashed = 0
   const counted = <Arguments extends unknown[], Result>(work: (...given: Arguments) => Result) => {
@@ -141,7 +143,7 @@ t.test('it is refused before a password is hashed', async (t) => {
     idleTtl: config.refreshTokenTtl,
     sessionTtl: config.sessionTtl,
     revocations: createRevocations(clock),
-    record: () => {},
+    ...trailAndThrottle(service),
     ...{ passwords, clock },
   })
   const client = { ip: '192.0.2.7', userAgent: null, requestId: 'a' }

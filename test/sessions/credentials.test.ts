@@ -7,7 +7,7 @@ import { deriveSecret, kidOf } from '../../src/tokens/secrets.ts'
 import { SECRET_BYTES } from '../helpers/hand-made-tokens.ts'
 import { poll } from '../helpers/poll.ts'
 import { isProblem } from '../helpers/problems.ts'
-import { someAccount } from '../helpers/rows.ts'
+import { nothing, someAccount } from '../helpers/rows.ts'
 import { createService, databases, PASSWORD, type TestService } from '../helpers/service.ts'
 
 const FEED = 'revocations:read'
@@ -29,7 +29,7 @@ async function addCredential(
 async function addService(service: TestService, differing: Partial<CredentialPurpose> = {}) {
   const { db } = service.database
   const account = someAccount({ name: 'Billing', roles: ['user'] })
-  await createAccountStore(db).create(account, account.email)
+  await createAccountStore(db).create(account, account.email, undefined, nothing)
   await db.updateTable('accounts').set({ kind: 'service' }).where('id', '=', account.id).execute()
   await db.deleteFrom('account_roles').where('account_id', '=', account.id).execute()
   return { ...(await addCredential(service, account.id, differing)), email: account.email }
@@ -140,7 +140,7 @@ for (const database of databases) {
     const other = await addCredential(service, accountId)
     const { access_token: token } = (await exchange(service, credential)).json()
     const others = (await exchange(service, other.credential)).json()
-    await createSessionStore(service.database.db).end(accountId, { only: id }, service.clock())
+    await createSessionStore(service.database.db).end(accountId, { only: id }, service.clock(), nothing)
 
     isProblem(t, await exchange(service, credential), 'invalid_credentials')
     const me = (token: string) => service.send('GET', '/me', { token })

@@ -4,6 +4,7 @@ import { createSessionStore } from '../../src/sessions/store.ts'
 import { createServiceAccount, signUpAdmin } from '../helpers/operators.ts'
 import { poll } from '../helpers/poll.ts'
 import { isProblem } from '../helpers/problems.ts'
+import { nothing } from '../helpers/rows.ts'
 import {
   createService,
   type DatabaseName,
@@ -43,7 +44,7 @@ async function open(t: Test, database: DatabaseName) {
 
 /** Ends a session as another node does: in the database, and not in this node's memory. */
 async function endElsewhere({ database, clock }: TestService, { accountId, sessionId }: SignedUp) {
-  await createSessionStore(database.db).end(accountId, { only: sessionId }, clock())
+  await createSessionStore(database.db).end(accountId, { only: sessionId }, clock(), nothing)
 }
 
 /** Waits until the guard has heard that a token's session ended. */
@@ -143,6 +144,7 @@ for (const database of databases) {
         ada.accountId,
         { only: ada.sessionId },
         service.clock(),
+        nothing,
       )
       await poll('its refusal', async () => (await me()).statusCode === 401, 1_000)
       isProblem(t, await me(), 'token_revoked')

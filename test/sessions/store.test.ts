@@ -4,7 +4,7 @@ import { createAccountStore } from '../../src/accounts/store.ts'
 import { rolesFrom } from '../../src/database/roles.ts'
 import { createRevocationStore } from '../../src/revocations/store.ts'
 import { createSessionStore, type EndedSessions, type Which } from '../../src/sessions/store.ts'
-import { NOON, someAccount, someSession } from '../helpers/rows.ts'
+import { NOON, nothing, someAccount, someSession } from '../helpers/rows.ts'
 import { createDatabase, databases } from '../helpers/service.ts'
 
 t.test('roles are read in a fixed order', async (t) => {
@@ -20,7 +20,7 @@ for (const kind of databases) {
 
     async function storedAccount(differing = {}) {
       const account = someAccount(differing)
-      await accounts.create(account, account.email)
+      await accounts.create(account, account.email, undefined, nothing)
       return account
     }
 
@@ -28,7 +28,7 @@ for (const kind of databases) {
     async function stored(differing = {}, account?: { id: string; passwordHash: string }) {
       const { id, passwordHash } = account ?? (await storedAccount())
       const session = someSession(id, differing)
-      await sessions.open(session, passwordHash, passwordHash)
+      await sessions.open(session, passwordHash, passwordHash, nothing)
       return session
     }
 
@@ -43,7 +43,7 @@ for (const kind of databases) {
       const account = await storedAccount({ roles: ['user', 'admin'] })
       const differing = { rotation_salt: randomBytes(32), user_agent: 'curl/8 ⚿', scope: 'account' }
       const session = someSession(account.id, differing)
-      t.equal(await sessions.open(session, account.passwordHash, account.passwordHash), true)
+      t.equal(await sessions.open(session, account.passwordHash, account.passwordHash, nothing), true)
       const found = await sessions.find(session.id)
       t.same(
         { ...found, ...bytesOf(found) },
@@ -63,24 +63,24 @@ for (const kind of databases) {
     t.test('a session is opened only with the proved hash, which a rehash replaces', async (t) => {
       const account = await storedAccount()
       const refused = someSession(account.id)
-      t.equal(await sessions.open(refused, 'another hash', 'a rehash'), false)
+      t.equal(await sessions.open(refused, 'another hash', 'a rehash', nothing), false)
       t.equal(await sessions.find(refused.id), undefined)
       t.same(await accounts.find(account.id), account)
 
       const session = someSession(account.id)
-      t.equal(await sessions.open(session, account.passwordHash, 'a rehash'), true)
+      t.equal(await sessions.open(session, account.passwordHash, 'a rehash', nothing), true)
       t.same(
         await accounts.find(account.id),
         { ...account, passwordHash: 'a rehash' },
         'nothing else changes',
       )
-      t.equal(await sessions.open(someSession(account.id), account.passwordHash, 'a rehash'), false)
+      t.equal(await sessions.open(someSession(account.id), account.passwordHash, 'a rehash', nothing), false)
     })
 
     t.test('no session is opened for a disabled account', async (t) => {
       const account = await storedAccount({ status: 'disabled' })
       const session = someSession(account.id)
-      t.equal(await sessions.open(session, account.passwordHash, account.passwordHash), false)
+      t.equal(await sessions.open(session, account.passwordHash, account.passwordHash, nothing), false)
       t.equal(await sessions.find(session.id), undefined)
       t.match(await sessions.findCredentials(account.email), { status: 'disabled' })
     })
@@ -145,7 +145,7 @@ for (const kind of databases) {
       const other = await stored()
 
       const end = (which: Which, revokeAlso?: string) =>
-        sessions.end(account.id, which, NOON, revokeAlso).then(endedSessions)
+        sessions.end(account.id, which, NOON, nothing, revokeAlso).then(endedSessions)
 
       t.same(await end({ only: other.id }), { count: 0, ids: [] }, 'not of another account')
       t.same(await end({ only: a }), { count: 1, ids: [a] })
@@ -162,7 +162,7 @@ for (const kind of databases) {
       const also = crypto.randomUUID()
       const store = createRevocationStore(db)
       const { seq } = await store.head()
-      const ended = await sessions.end(account.id, 'all', NOON, also)
+      const ended = await sessions.end(account.id, 'all', NOON, nothing, also)
       t.same(endedSessions(ended), { count: 1, ids: [id, also].sort() })
       t.same(await store.after(seq, 10), ended.revocations)
       t.same(
@@ -170,10 +170,13 @@ for (const kind of databases) {
         [seq + 1, seq + 2],
       )
 
-      t.same(await sessions.end(account.id, 'all', NOON), { count: 0, revocations: [] })
-      t.same(endedSessions(await sessions.end(account.id, 'all', NOON, also)), { count: 0, ids: [also] })
+      t.same(await sessions.end(account.id, 'all', NOON, nothing), { count: 0, revocations: [] })
+      t.same(endedSessions(await sessions.end(account.id, 'all', NOON, nothing, also)), {
+        count: 0,
+        ids: [also],
+      })
       const open = await stored({}, account)
-      const once = await sessions.end(account.id, { only: open.id }, NOON, open.id)
+      const once = await sessions.end(account.id, { only: open.id }, NOON, nothing, open.id)
       t.same(endedSessions(once), { count: 1, ids: [open.id] }, 'each once')
     })
 

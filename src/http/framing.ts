@@ -1,0 +1,37 @@
+import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
+import type { FastifyInstance } from 'fastify'
+import { Problem } from '../problem.ts'
+
+// RFC 3986 section 3.2.2, as far as hosts are written like that. Empty is allowed (RFC 9112 section 3.2).
+const HOST = /^[\w.:[\]-]*$/
+
+const refused = new WeakSet<Socket>()
+
+/**
+ * Refuses what Node's parser lets through and another reader in front of this one could take for something else: a
+ * transfer coding beside `chunked`, or any under HTTP/1.0 (RFC 9112 section 6.1), a Host that is missing, repeated or
+ * none (section 3.2), a version that is neither 1.0 nor 1.1. The connection is closed, and what came behind it in the
+ * same bytes is not done.
+ */
+export function refuseAmbiguous(app: FastifyInstance): void {
+  app.addHook('onRequest', ({ raw }, _reply, done) => {
+    if (isUnambiguous(raw) && !refused.has(raw.socket)) {
+      done()
+      return
+    }
+    refused.add(raw.socket)
+    done(new Problem('invalid_request', { headers: { connection: 'close' } }))
+  })
+}
+
+/** Whether a connection is being closed because of what refuseAmbiguous() saw on it: it has its answer. */
+export function isRefused(socket: Socket): boolean {
+  return refused.has(socket)
+}
+
+function isUnambiguous({ httpVersion, headers }: IncomingMessage): boolean {
+  const { host, 'transfer-encoding': coding } = headers
+  if (httpVersion !== '1.1') return httpVersion === '1.0' && coding === undefined
+  return host !== undefined && HOST.test(host) && (coding === undefined || /^chunked$/i.test(coding))
+}
