@@ -27,6 +27,7 @@ import { answerNotFound } from './http/not-found.ts'
 import { gatherOpenApi, openApiRoute } from './http/openapi.ts'
 import { logRequests, markReplies, requestId } from './http/requests.ts'
 import { watchEventLoop } from './http/shedding.ts'
+import { cutUnread } from './http/unread.ts'
 import { readJson, type Scope, useZod } from './http/validation.ts'
 import { guardMetrics } from './metrics/guard-metrics.ts'
 import { createMetrics, type Metrics } from './metrics/metrics.ts'
@@ -106,6 +107,8 @@ export function createApp({
   refuseAmbiguous(app)
   markReplies(app)
   allowOrigins(app, config.corsOrigins)
+  const stopLooking = cutUnread(app.server)
+  app.addHook('onClose', async () => stopLooking())
   if (config.logRequests) logRequests(app)
   if (config.trustProxy === false) warnOfProxy(app)
 
@@ -223,8 +226,6 @@ export function createApp({
 const limits = {
   bodyLimit: 16 * 1_024,
   requestTimeout: 15_000,
-  // For who asks and doesn't read the answers.
-  connectionTimeout: 15_000,
   keepAliveTimeout: 72_000,
   forceCloseConnections: 'idle',
   return503OnClosing: false,

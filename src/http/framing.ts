@@ -15,6 +15,7 @@ const refused = new WeakSet<Socket>()
  * same bytes is not done.
  */
 export function refuseAmbiguous(app: FastifyInstance): void {
+  const isUnambiguous = createCheck()
   app.addHook('onRequest', ({ raw }, _reply, done) => {
     if (isUnambiguous(raw) && !refused.has(raw.socket)) {
       done()
@@ -30,8 +31,18 @@ export function isRefused(socket: Socket): boolean {
   return refused.has(socket)
 }
 
-function isUnambiguous({ httpVersion, headers }: IncomingMessage): boolean {
-  const { host, 'transfer-encoding': coding } = headers
-  if (httpVersion !== '1.1') return httpVersion === '1.0' && coding === undefined
-  return host !== undefined && HOST.test(host) && (coding === undefined || /^chunked$/i.test(coding))
+function createCheck() {
+  // Nearly all requests name the same one.
+  let lastHost = ''
+
+  return ({ httpVersion, headers }: IncomingMessage): boolean => {
+    const { host, 'transfer-encoding': coding } = headers
+    if (httpVersion !== '1.1') return httpVersion === '1.0' && coding === undefined
+    if (host === undefined || (coding !== undefined && !/^chunked$/i.test(coding))) return false
+    if (host !== lastHost) {
+      if (!HOST.test(host)) return false
+      lastHost = host
+    }
+    return true
+  }
 }

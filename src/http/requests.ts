@@ -7,17 +7,15 @@ export function requestId(request: IncomingMessage): string {
   return requestIdFrom(request.headers['x-request-id'])
 }
 
-/** What every answer carries: it is nobody's to keep, and nothing but what its type says. */
-export const replyHeaders = {
-  'cache-control': 'no-store',
-  'x-content-type-options': 'nosniff',
-} as const
+/** What every answer carries: it is nobody's to keep. */
+export const replyHeaders = { 'cache-control': 'no-store' } as const
 
 /**
- * What an answer carries besides that anybody can open, frame or embed: it is no page, and does nothing there (OWASP's
- * cheat sheets on REST security and HTTP headers). A route whose answer is a page replaces it.
+ * What an answer carries besides that anybody can open, frame or embed: it is nothing but what its type says, and no
+ * page (OWASP's cheat sheets on REST security and HTTP headers). A route whose answer is a page replaces it.
  */
 export const noPage = {
+  'x-content-type-options': 'nosniff',
   'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
   'cross-origin-resource-policy': 'same-origin',
 } as const
@@ -30,7 +28,7 @@ export const noPage = {
 export function markReplies(app: FastifyInstance): void {
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id)
-    reply.headers(replyHeaders)
+    reply.header('cache-control', replyHeaders['cache-control'])
     done()
   })
   app.addHook('onRoute', (route) => {

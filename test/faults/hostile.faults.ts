@@ -13,7 +13,7 @@ import { SECRET } from '../helpers/service.ts'
 const CROWD = 1_000
 const TRICKLE = 500
 
-// headersTimeout, requestTimeout and connectionTimeout of src/app.ts, each with the 5 s between two looks and a busy
+// headersTimeout and requestTimeout of src/app.ts, and http/unread.ts, each with the 5 s between two looks and a busy
 // machine's slack.
 const CUT_HEADERS = 17_000
 const CUT_BODY = 22_000

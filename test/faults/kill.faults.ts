@@ -24,9 +24,9 @@ import { type DatabaseName, databases, SECRET, UNTHROTTLED } from '../helpers/se
 
 const KILLS = Number(process.env.KILLS ?? 500)
 const NODES = 2
-const USERS_PER_NODE = 5
+const USERS_PER_NODE = 3
 // How long a round lasts: until so many writes were answered at most, in so many milliseconds at most.
-const MOST_ANSWERS = 40
+const MOST_ANSWERS = 20
 const LONGEST_ROUND = 1_000
 
 /** What became of a write path. */

@@ -9,7 +9,6 @@ type Headers = Readonly<Record<string, unknown>>
 /** What every answer has, and what none has. */
 function isMarked(t: Test, headers: Headers, what: string): void {
   t.equal(headers['cache-control'], 'no-store', what)
-  t.equal(headers['x-content-type-options'], 'nosniff', what)
   t.match(headers['x-request-id'], /^[\w.-]+$/, what)
   for (const name of ['server', 'x-powered-by', 'via', 'etag', 'set-cookie']) t.notOk(name in headers, name)
 }
@@ -17,6 +16,7 @@ function isMarked(t: Test, headers: Headers, what: string): void {
 /** What an answer has that anybody can open, frame or embed. */
 function isNoPage(t: Test, headers: Headers, what: string): void {
   isMarked(t, headers, what)
+  t.equal(headers['x-content-type-options'], 'nosniff', what)
   t.equal(headers['content-security-policy'], "default-src 'none'; frame-ancestors 'none'", what)
   t.equal(headers['cross-origin-resource-policy'], 'same-origin', what)
 }

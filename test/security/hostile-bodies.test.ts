@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto'
 import { gzipSync } from 'node:zlib'
 import type { Test } from 'tap'
 import t from 'tap'
-import { poll } from '../helpers/poll.ts'
 import { isProblem } from '../helpers/problems.ts'
 import { connectRaw, parseResponse } from '../helpers/raw-http.ts'
 import { createService, databases, PASSWORD, type TestService } from '../helpers/service.ts'
@@ -160,17 +159,4 @@ t.test('headers are few and small', async (t) => {
     `POST /nothing HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: ${'a'.repeat(16_384)}\r\n\r\n`,
   )
   t.match(await trailers.closed(), /^HTTP\/1\.1 4(04|31) /)
-})
-
-t.test('who asks much and reads nothing is cut', async (t) => {
-  const { app } = await listen(t)
-  t.equal(app.server.timeout, 15_000)
-  app.server.timeout = 200
-  const connections = () =>
-    new Promise<number>((resolve) => app.server.getConnections((_error, count) => resolve(count)))
-  const { socket, send } = connectRaw(t, app)
-  socket.pause()
-  send('GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(1_000))
-  await poll('the connection', async () => (await connections()) === 1)
-  await poll('its end', async () => (await connections()) === 0)
 })
