@@ -106,6 +106,12 @@ t.test('log someone out', { skip }, async (t) => {
   t.match(stdout.split('\n').at(-2), /ada@example\.com .* disabled /, 'the list names her')
 })
 
+t.test('in production', { skip }, async (t) => {
+  const server = await startServer(t)
+  const stdout = run(t, server, blocksOf('In production'), { before: ADA })
+  t.match(stdout, / logout .* signup /s, 'the trail tells what she did')
+})
+
 t.test('rotate the secret', { skip }, async (t) => {
   const env = { ACCESS_TOKEN_TTL: '1s' }
   const server = await startServer(t, { env })
