@@ -109,7 +109,7 @@ t.test('log someone out', { skip }, async (t) => {
 t.test('in production', { skip }, async (t) => {
   const server = await startServer(t)
   const stdout = run(t, server, blocksOf('In production'), { before: ADA })
-  t.match(stdout, / logout .* signup /s, 'the trail tells what she did')
+  t.match(stdout, / login .* signup /s, 'the trail tells what she did')
 })
 
 t.test('rotate the secret', { skip }, async (t) => {
