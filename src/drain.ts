@@ -10,7 +10,7 @@ export const GIVE_UP_AFTER = 9_500
 const PAUSE = 500
 
 // Milliseconds in which the port finds a moment to close in which nobody comes; and how short such a moment is.
-const LONGEST_CLOSING = 2_000
+const LONGEST_CLOSING = 5_000
 const MOMENT = 0.1
 
 // How often, while draining, connections are closed whose last request was answered; and how long one is kept that never
