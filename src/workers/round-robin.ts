@@ -40,16 +40,14 @@ export function createRoundRobin() {
   let emptied = () => {}
 
   function handOut(): void {
-    let anybody = false
-    for (const [worker, { given, leaving }] of workers) {
-      if (leaving) continue
-      anybody = true
+    const takers = [...workers].filter(([, { leaving }]) => !leaving)
+    for (const [worker, { given }] of takers) {
       if (given !== undefined) continue
       const socket = waiting.shift()
       if (socket === undefined) break
       hand(socket, worker)
     }
-    if (!anybody) for (const socket of waiting.splice(0)) socket.destroy()
+    if (takers.length === 0) for (const socket of waiting.splice(0)) socket.destroy()
     if (waiting.length === 0) emptied()
   }
 

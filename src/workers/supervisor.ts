@@ -99,8 +99,9 @@ export async function supervise(
   }
 
   async function keep(first: Life): Promise<void> {
-    let life = first
-    for (let failures = 0; ; ) {
+    let failures = 0
+    let life: Life | undefined = first
+    while (life !== undefined) {
       const begun = performance.now()
       const end = await life.ended
       failures = Math.max(0, failures + 1 - Math.floor((performance.now() - begun) / REDEEMS))
@@ -109,8 +110,7 @@ export async function supervise(
         logger.error({ ...end, retry_in_ms: wait }, 'a worker ended')
         await setTimeout(wait)
       }
-      if (draining) return
-      life = start()
+      life = draining ? undefined : start()
     }
   }
 
