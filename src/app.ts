@@ -25,6 +25,7 @@ import { refuseAmbiguous } from './http/framing.ts'
 import { createReadiness, healthRoutes } from './http/health.ts'
 import { answerNotFound } from './http/not-found.ts'
 import { gatherOpenApi, openApiRoute } from './http/openapi.ts'
+import { logLazily } from './http/request-logger.ts'
 import { logRequests, markReplies, requestId } from './http/requests.ts'
 import { watchEventLoop } from './http/shedding.ts'
 import { cutUnread } from './http/unread.ts'
@@ -97,6 +98,7 @@ export function createApp({
   })
 
   // What every route shares. The hooks gather the routes that come after them.
+  logLazily(app)
   app.setErrorHandler(handleError)
   tracing?.traceRequests(app)
   useZod(app)

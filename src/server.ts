@@ -15,6 +15,7 @@ import { createPasswords } from './passwords/passwords.ts'
 import { giveWay } from './passwords/priority.ts'
 import { Problem } from './problem.ts'
 import { StartError } from './start-error.ts'
+import { keepTicksFast } from './ticks.ts'
 import { LEEWAY } from './tokens/claims.ts'
 import { createKeyring, type Keyring } from './tokens/keyring.ts'
 import { keepOwnSecret } from './tokens/own-secret.ts'
@@ -87,6 +88,7 @@ async function serveConnections(
     tracing?.onHashing(hashing)
   })
   giveWay()
+  keepTicksFast()
   const app = createApp({ config, database, keyring, passwords, logger, metrics, tracing, clock: Date.now })
   const hasMetricsPort = config.workers === 1 && config.metricsPort !== undefined
   const metricsServer = hasMetricsPort ? createMetricsServer(metrics, logger) : undefined
