@@ -21,7 +21,7 @@ import { sweepRegularly } from './database/sweeper.ts'
 import { allowOrigins } from './http/cors.ts'
 import { handleClientError, handleError, toProblem } from './http/errors.ts'
 import { warnOfProxy } from './http/forwarded.ts'
-import { refuseAmbiguous } from './http/framing.ts'
+import { hangUp, refuseAmbiguous } from './http/framing.ts'
 import { createReadiness, healthRoutes } from './http/health.ts'
 import { answerNotFound } from './http/not-found.ts'
 import { gatherOpenApi, openApiRoute } from './http/openapi.ts'
@@ -87,6 +87,8 @@ export function createApp({
     genReqId: requestId,
     trustProxy: config.trustProxy === false ? false : [...config.trustProxy],
     frameworkErrors(error, request, reply) {
+      // A path that is no path reaches no hook, and so nothing has looked at how the request is framed.
+      hangUp(reply)
       meters.countUnrouted(request.method, toProblem(error).code)
       handleError(error, request, reply)
     },

@@ -8,6 +8,7 @@ import { withPassword } from '../passwords/proof.ts'
 import { Problem } from '../problem.ts'
 import type { Tokens } from '../sessions/issue.ts'
 import type { Sessions } from '../sessions/sessions.ts'
+import { placeOf } from '../throttling/networks.ts'
 import type { Attempt, Throttle } from '../throttling/throttle.ts'
 import type { Claims } from '../tokens/claims.ts'
 import type { Revocations } from '../tokens/revocations.ts'
@@ -70,7 +71,7 @@ export function createAccounts(parts: AccountsParts) {
         failed((tx, failures) => say(tx, 'password_check_failed', bearer, client, { failures })),
       )
     }
-    return passwords.admit('bearer', () => throttle.prove(bearer, client, tryOnce))
+    return passwords.admit('bearer', bearer.sub, () => throttle.prove(bearer, client, tryOnce))
   }
 
   function say(
@@ -91,12 +92,12 @@ export function createAccounts(parts: AccountsParts) {
      */
     async signUp(applicant: Applicant, client: Client): Promise<{ account: Account; tokens: Tokens }> {
       registration.check(applicant)
-      return passwords.admit('stranger', async () => {
+      return passwords.admit('stranger', placeOf(client), async () => {
         await throttle.signUp(client)
         const account = await registration.draft(applicant, [USER])
         const { row, tokens } = sessions.draft(account, {}, client, account.createdAt)
         await registration.save(account, row, async (tx) => {
-          await throttle.signedUp(tx, emailKey(account.email), client)
+          await throttle.familiarize(tx, emailKey(account.email), client)
           await say(tx, 'signup', { sub: account.id, sid: row.id }, client)
         })
         return { account, tokens }
@@ -130,9 +131,18 @@ export function createAccounts(parts: AccountsParts) {
       const account =
         password === undefined
           ? await store.change(bearer.sub, change, clock(), tell)
-          : await proved(bearer, password, client, ({ passwordHash }) =>
-              store.change(bearer.sub, change, clock(), tell, passwordHash),
-            )
+          : await proved(bearer, password, client, async ({ passwordHash, email: before }) => {
+              // That an address is taken can be found out this way as by a sign-up.
+              if (email !== undefined) await throttle.signUp(client)
+              const tellAll = async (tx: Tx) => {
+                if (email !== undefined) {
+                  await throttle.estrange(tx, emailKey(before))
+                  await throttle.familiarize(tx, emailKey(email), client)
+                }
+                await tell(tx)
+              }
+              return store.change(bearer.sub, change, clock(), tellAll, passwordHash)
+            })
       if (account === undefined) throw new Problem('token_revoked')
       if (account === 'email_taken') throw new Problem('email_taken')
       return account
@@ -152,9 +162,12 @@ export function createAccounts(parts: AccountsParts) {
         policy.check(next, [account.email, account.name], 'new_password')
         const newHash = await passwords.hash(next)
         const change = { provedHash: account.passwordHash, newHash, keptSession: bearer.sid }
-        return store.changePassword(bearer.sub, change, clock(), (tx, { count }) =>
-          say(tx, 'password_changed', bearer, client, { sessions_ended: count }),
-        )
+        return store.changePassword(bearer.sub, change, clock(), async (tx, { count }) => {
+          // Whoever knew the old one may have made their networks familiar.
+          await throttle.estrange(tx, emailKey(account.email))
+          await throttle.familiarize(tx, emailKey(account.email), client)
+          await say(tx, 'password_changed', bearer, client, { sessions_ended: count })
+        })
       })
       revocations.apply(ended.revocations)
     },
@@ -165,10 +178,11 @@ export function createAccounts(parts: AccountsParts) {
      * @throws Problem invalid_credentials, too_many_attempts, last_admin, overloaded, token_revoked
      */
     async erase(bearer: Bearer, password: string, client: Client): Promise<void> {
-      const ended = await proved(bearer, password, client, ({ passwordHash }) =>
-        store.erase(bearer.sub, passwordHash, clock(), (tx, { count }) =>
-          say(tx, 'account_deleted', bearer, client, { sessions_ended: count }),
-        ),
+      const ended = await proved(bearer, password, client, ({ passwordHash, email }) =>
+        store.erase(bearer.sub, passwordHash, clock(), async (tx, { count }) => {
+          await throttle.estrange(tx, emailKey(email))
+          await say(tx, 'account_deleted', bearer, client, { sessions_ended: count })
+        }),
       )
       revocations.apply(ended.revocations)
     },

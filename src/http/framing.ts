@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyReply } from 'fastify'
 import { Problem } from '../problem.ts'
 
 // RFC 3986 section 3.2.2, as far as hosts are written like that. Empty is allowed (RFC 9112 section 3.2).
@@ -16,14 +16,24 @@ const refused = new WeakSet<Socket>()
  */
 export function refuseAmbiguous(app: FastifyInstance): void {
   const isUnambiguous = createCheck()
-  app.addHook('onRequest', ({ raw }, _reply, done) => {
+  app.addHook('onRequest', ({ raw }, reply, done) => {
     if (isUnambiguous(raw) && !refused.has(raw.socket)) {
+      // Node takes what comes behind it for another protocol's, which is spoken by nobody here.
+      if (raw.headers.upgrade !== undefined) reply.header('connection', 'close')
       done()
       return
     }
-    refused.add(raw.socket)
-    done(new Problem('invalid_request', { headers: { connection: 'close' } }))
+    hangUp(reply)
+    done(new Problem('invalid_request'))
   })
+  // Node would answer 417 by itself, unseen by the hook. To ignore it is as good (RFC 9110 section 10.1.1).
+  app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response))
+}
+
+/** Closes the connection after an answer. What came behind the request in the same bytes is not done. */
+export function hangUp(reply: FastifyReply): void {
+  refused.add(reply.request.raw.socket)
+  reply.header('connection', 'close')
 }
 
 /** Whether a connection is being closed because of what refuseAmbiguous() saw on it: it has its answer. */
@@ -37,7 +47,9 @@ function createCheck() {
 
   return ({ httpVersion, headers }: IncomingMessage): boolean => {
     const { host, 'transfer-encoding': coding } = headers
-    if (httpVersion !== '1.1') return httpVersion === '1.0' && coding === undefined
+    if (httpVersion !== '1.1') {
+      return httpVersion === '1.0' && coding === undefined && (host === undefined || HOST.test(host))
+    }
     if (host === undefined || (coding !== undefined && !/^chunked$/i.test(coding))) return false
     if (host !== lastHost) {
       if (!HOST.test(host)) return false

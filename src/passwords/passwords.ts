@@ -6,8 +6,16 @@ import { normalizePassword } from './policy.ts'
 /** Who wants something hashed: somebody who isn't signed in yet, or the bearer of a good token. */
 export type Asker = 'stranger' | 'bearer'
 
-// Milliseconds that work may have to wait for a hash when it is let in. A flood of strangers leaves room for bearers.
-const LONGEST_WAIT: Readonly<Record<Asker, number>> = { stranger: 600, bearer: 750 }
+// Milliseconds that work may have to wait for a hash when it is let in: behind all that was let in before, behind that of
+// the same kind of asker, and behind the same asker's own. So strangers leave room for bearers, bearers for strangers, and
+// nobody fills the room alone.
+const LONGEST_WAIT: Readonly<Record<Asker, { all: number; kind: number; own: number }>> = {
+  stranger: { all: 600, kind: 600, own: 200 },
+  bearer: { all: 750, kind: 375, own: 125 },
+}
+
+// An asker may have so much work at once for each hash that runs at a time, however long a hash takes.
+const OWN_ROUNDS = 2
 
 // Milliseconds after which a hash isn't begun any more, should the wait have become longer than it looked. Work has two
 // hashes at most, so it is done within two seconds or not at all.
@@ -48,11 +56,12 @@ export interface Passwords {
    * Lets work in that hashes: all of it, with what it asks of the database, so that of a flood next to nothing is begun
    * that won't be finished.
    *
+   * @param name tells the asker from others of its kind: they share the room
    * @throws Problem overloaded, at once, where it would have to wait for too long; whatever the work throws
    */
-  admit<Result>(asker: Asker, work: () => Promise<Result>): Promise<Result>
+  admit<Result>(asker: Asker, name: string, work: () => Promise<Result>): Promise<Result>
   /**
-   * Says before anything is read what admit() would say to a stranger's work.
+   * Says before anything is read what admit() would say to the work of any stranger.
    *
    * @throws Problem overloaded
    */
@@ -115,7 +124,8 @@ export async function createPasswords(
   }
 
   // What was let in, and isn't done yet.
-  let admitted = 0
+  const admitted = { stranger: 0, bearer: 0 }
+  const admittedOf = new Map<string, number>()
   let refused = 0
 
   function refuse(): Problem {
@@ -123,9 +133,16 @@ export async function createPasswords(
     return new Problem('overloaded')
   }
 
+  const waitBehind = (work: number) => ((work + 1 - options.concurrency) * usualTime) / options.concurrency
+
   function requireRoomFor(asker: Asker): void {
-    const wait = ((admitted + 1 - options.concurrency) * usualTime) / options.concurrency
-    if (wait > LONGEST_WAIT[asker]) throw refuse()
+    const { all, kind } = LONGEST_WAIT[asker]
+    const isFull = waitBehind(admitted.stranger + admitted.bearer) > all || waitBehind(admitted[asker]) > kind
+    if (isFull) throw refuse()
+  }
+
+  function requireShareFor(asker: Asker, own: number): void {
+    if (own >= OWN_ROUNDS * options.concurrency && waitBehind(own) > LONGEST_WAIT[asker].own) throw refuse()
   }
 
   // A hash with weaker parameters takes less time, and would tell that there is an account: the rest is worked off.
@@ -137,13 +154,19 @@ export async function createPasswords(
   }
 
   return {
-    async admit(asker, work) {
+    async admit(asker, name, work) {
+      const own = admittedOf.get(name) ?? 0
       requireRoomFor(asker)
-      admitted++
+      requireShareFor(asker, own)
+      admitted[asker]++
+      admittedOf.set(name, own + 1)
       try {
         return await work()
       } finally {
-        admitted--
+        admitted[asker]--
+        const left = (admittedOf.get(name) as number) - 1
+        if (left > 0) admittedOf.set(name, left)
+        else admittedOf.delete(name)
       }
     },
     requireRoom: () => requireRoomFor('stranger'),

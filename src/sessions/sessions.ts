@@ -4,6 +4,7 @@ import type { Tx } from '../database/schema.ts'
 import type { Passwords } from '../passwords/passwords.ts'
 import { withPassword } from '../passwords/proof.ts'
 import { Problem } from '../problem.ts'
+import { placeOf } from '../throttling/networks.ts'
 import type { Attempt, Throttle } from '../throttling/throttle.ts'
 import type { Claims } from '../tokens/claims.ts'
 import type { Revocations } from '../tokens/revocations.ts'
@@ -105,7 +106,7 @@ export function createSessions(parts: SessionsParts) {
           ),
         )
       }
-      return passwords.admit('stranger', () => throttle.logIn(emailKey, client, tryOnce))
+      return passwords.admit('stranger', placeOf(client), () => throttle.logIn(emailKey, client, tryOnce))
     },
 
     requireSession,

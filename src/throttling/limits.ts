@@ -18,6 +18,9 @@ export const FORGOTTEN_AFTER = 2 * DAY
 /** Milliseconds for which the failures of an address are counted together, from the first of them on. */
 export const WINDOW = MINUTE
 
+/** How many networks' worth of failures all networks of one IPv6 site have together. */
+export const NETWORKS_PER_SITE = 16
+
 /** Milliseconds for which an address stays familiar after a login, and in which that isn't written anew. */
 export const FAMILIAR_FOR = 90 * DAY
 export const RENEW_AFTER = DAY

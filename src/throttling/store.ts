@@ -10,7 +10,7 @@ export type Attempts = Selectable<AttemptsTable>
 /** What is counted: a hash of it. */
 export type Key = Buffer
 
-/** What counts the failures at an account, and by what it is reset. */
+/** A row that belongs to an account, and by what it is reset together with others of it. */
 export type Counter = { readonly key: Key; readonly subject: Key }
 
 /** @param parts what tells it from everything else that is counted */
@@ -94,10 +94,10 @@ export function createAttemptStore(db: Db) {
     },
 
     /** Keeps that somebody has been here. */
-    async remember(to: Db | Tx, key: Key, expires_at: number): Promise<void> {
+    async remember(to: Db | Tx, { key, subject }: Counter, expires_at: number): Promise<void> {
       await to
         .insertInto('attempts')
-        .values({ key, subject: null, failures: 0, blocked_until: 0, expires_at })
+        .values({ key, subject, failures: 0, blocked_until: 0, expires_at })
         .onConflict((conflict) => conflict.column('key').doUpdateSet({ expires_at }))
         .execute()
     },
@@ -106,7 +106,7 @@ export function createAttemptStore(db: Db) {
       await to.deleteFrom('attempts').where('key', '=', key).execute()
     },
 
-    /** Forgets what failed at all of these. */
+    /** Forgets all rows of these. */
     async reset(tx: Tx, subjects: readonly Key[]): Promise<void> {
       await tx.deleteFrom('attempts').where('subject', 'in', subjects).execute()
     },

@@ -1,8 +1,16 @@
 import type { Client } from '../audit/events.ts'
 import type { Db, Tx } from '../database/schema.ts'
 import { transact, type Within } from '../database/transaction.ts'
-import { blockedUntil, FAMILIAR_FOR, FREE, failuresAt, failuresIn, RENEW_AFTER } from './limits.ts'
-import { networkOf } from './networks.ts'
+import {
+  blockedUntil,
+  FAMILIAR_FOR,
+  FREE,
+  failuresAt,
+  failuresIn,
+  NETWORKS_PER_SITE,
+  RENEW_AFTER,
+} from './limits.ts'
+import { NOWHERE, placeOf, siteOf } from './networks.ts'
 import { createRefusals, type ThrottleScope } from './refusals.ts'
 import { type AttemptStore, type Attempts, type Counter, type Key, keyOf } from './store.ts'
 import { createTurns } from './turns.ts'
@@ -44,10 +52,12 @@ export interface Throttle {
     client: Client,
     work: (attempt: Attempt) => Promise<Result>,
   ): Promise<Result>
-  /** Counts a sign-up, whatever comes of it. @throws Problem too_many_attempts */
+  /** Counts what tells whether an address has an account, whatever comes of it. @throws Problem too_many_attempts */
   signUp(client: Client): Promise<void>
-  /** Lets the network of a sign-up be one that has logged in. */
-  signedUp(tx: Tx, emailKey: string, client: Client): Promise<void>
+  /** Lets the network of a client be one that has logged in to an account. */
+  familiarize(tx: Tx, emailKey: string, client: Client): Promise<void>
+  /** Lets no network be one that has logged in to it. */
+  estrange(tx: Tx, emailKey: string): Promise<void>
   /** Counts a refresh token or credential that isn't one. @throws Problem too_many_attempts */
   wrongToken(client: Client): Promise<void>
   /** Forgets what failed at an account, by logins and in its sessions. */
@@ -72,9 +82,15 @@ interface Track {
   /** By which a refusal is remembered. */
   readonly name: string
   readonly counter: Counter
-  readonly address: Key
+  readonly windows: readonly Window[]
   /** What a right password changes. */
   clear(to: Db | Tx, row: Attempts | undefined): Promise<void>
+}
+
+/** What an address is counted in: its network, and the site that has the network. */
+interface Window {
+  readonly key: Key
+  readonly limit: number
 }
 
 /** The rule of throttling. Nodes share what they count through the database. */
@@ -87,7 +103,7 @@ export function createThrottle({ store, attemptsPerAddress, clock }: ThrottlePar
    * before it is made, so that of several at once, on all nodes, one is made; what can't be carried through stays counted.
    */
   async function tryOn<Result>(
-    { scope, name, counter, address, clear }: Track,
+    { scope, name, counter, windows, clear }: Track,
     work: (attempt: Attempt) => Promise<Result>,
   ): Promise<Result> {
     const look = async () => {
@@ -109,48 +125,59 @@ export function createThrottle({ store, attemptsPerAddress, clock }: ThrottlePar
         succeeded: (to = store.db) => clear(to, row),
         failed: (within) =>
           transact(store.db, async (tx) => {
-            await store.countInWindow(tx, address, clock())
+            for (const { key } of windows) await store.countInWindow(tx, key, clock())
             await within(tx, claimed ?? (await store.count(tx, counter, clock())))
           }),
       })
     })
   }
 
-  /** Counts one in the window of an address. */
+  function windowsOf(scope: ThrottleScope, client: Client): readonly [Window, ...Window[]] {
+    const network = { key: keyOf(scope, placeOf(client)), limit: attemptsPerAddress }
+    const site = siteOf(client.ip)
+    if (site === undefined) return [network]
+    return [network, { key: keyOf(scope, site), limit: attemptsPerAddress * NETWORKS_PER_SITE }]
+  }
+
+  /** Counts one in the windows of an address. */
   async function countAt(scope: ThrottleScope, client: Client): Promise<void> {
-    const key = keyOf(scope, placeOf(client))
-    refuseAgain(nameOf(key))
-    const { failures, expires_at } = await store.countInWindow(store.db, key, clock())
-    if (failures > attemptsPerAddress) refuse(scope, nameOf(key), expires_at)
+    const windows = windowsOf(scope, client)
+    refuseAgain(...windows.map(({ key }) => nameOf(key)))
+    for (const { key, limit } of windows) {
+      const { failures, expires_at } = await store.countInWindow(store.db, key, clock())
+      if (failures > limit) refuse(scope, nameOf(key), expires_at)
+    }
   }
 
   return {
     async logIn(emailKey, client, work) {
       const place = placeOf(client)
-      const address = keyOf('address', place)
+      const windows = windowsOf('address', client)
       const familiar = familiarKey(emailKey, place)
-      refuseAgain(nameOf(address), nameOf(familiar))
+      refuseAgain(...windows.map(({ key }) => nameOf(key)), nameOf(familiar))
 
       const look = async () => {
-        const [row, known] = await store.read([address, familiar])
-        const failures = failuresIn(row, clock())
-        if (row !== undefined && failures >= attemptsPerAddress) {
-          refuse('address', nameOf(address), row.expires_at)
-        }
-        return { familiarUntil: known?.expires_at ?? 0, room: attemptsPerAddress - failures }
+        const [known, ...rows] = await store.read([familiar, ...windows.map(({ key }) => key)])
+        const rooms = windows.map(({ key, limit }, index) => {
+          const row = rows[index]
+          const room = limit - failuresIn(row, clock())
+          if (row !== undefined && room <= 0) refuse('address', nameOf(key), row.expires_at)
+          return room
+        })
+        return { familiarUntil: known?.expires_at ?? 0, room: Math.min(...rooms) }
       }
-      return inTurn(nameOf(address), attemptsPerAddress, look, ({ familiarUntil }) => {
+      return inTurn(nameOf(windows[0].key), attemptsPerAddress, look, ({ familiarUntil }) => {
         const isFamiliar = familiarUntil > clock()
         const subject = keyOf('account', emailKey)
         const counter = { key: isFamiliar ? keyOf('account', emailKey, place) : subject, subject }
         const clear: Track['clear'] = async (to, row) => {
           if (row !== undefined) await store.forget(to, counter.key)
           const until = clock() + FAMILIAR_FOR
-          if (place !== UNKNOWN && familiarUntil <= until - RENEW_AFTER) {
-            await store.remember(to, familiar, until)
+          if (place !== NOWHERE && familiarUntil <= until - RENEW_AFTER) {
+            await store.remember(to, { key: familiar, subject: familiarsOf(emailKey) }, until)
           }
         }
-        return tryOn({ scope: 'account', name: nameOf(familiar), counter, address, clear }, work)
+        return tryOn({ scope: 'account', name: nameOf(familiar), counter, windows, clear }, work)
       })
     },
 
@@ -161,16 +188,20 @@ export function createThrottle({ store, attemptsPerAddress, clock }: ThrottlePar
       const clear: Track['clear'] = async (to, row) => {
         if (row !== undefined) await store.forget(to, counter.key)
       }
-      const address = keyOf('address', placeOf(client))
-      return tryOn({ scope: 'session', name, counter, address, clear }, work)
+      const windows = windowsOf('address', client)
+      return tryOn({ scope: 'session', name, counter, windows, clear }, work)
     },
 
     signUp: (client) => countAt('signup', client),
 
-    async signedUp(tx, emailKey, client) {
+    async familiarize(tx, emailKey, client) {
       const place = placeOf(client)
-      if (place !== UNKNOWN) await store.remember(tx, familiarKey(emailKey, place), clock() + FAMILIAR_FOR)
+      if (place === NOWHERE) return
+      const row = { key: familiarKey(emailKey, place), subject: familiarsOf(emailKey) }
+      await store.remember(tx, row, clock() + FAMILIAR_FOR)
     },
+
+    estrange: (tx, emailKey) => store.reset(tx, [familiarsOf(emailKey)]),
 
     wrongToken: (client) => countAt('token', client),
 
@@ -189,15 +220,12 @@ export function createThrottle({ store, attemptsPerAddress, clock }: ThrottlePar
   }
 }
 
-// Who has cut the connection has no address any more. It never becomes familiar: anybody can have none.
-const UNKNOWN = 'unknown'
-
-function placeOf({ ip }: Client): string {
-  return networkOf(ip) ?? UNKNOWN
-}
-
 function familiarKey(emailKey: string, place: string): Key {
   return keyOf('familiar', emailKey, place)
+}
+
+function familiarsOf(emailKey: string): Key {
+  return keyOf('familiars', emailKey)
 }
 
 function nameOf(key: Key): string {

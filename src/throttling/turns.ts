@@ -1,3 +1,8 @@
+import { Problem } from '../problem.ts'
+
+// Milliseconds. Who has waited for longer when another one is done is told so: it will be no better for the next.
+const LONGEST_TURN = 1_000
+
 interface Place {
   /** Who is under way or waits, in the order in which they came. */
   readonly members: object[]
@@ -20,7 +25,7 @@ export function createTurns() {
    * @param name at what
    * @param most how many are under way at most
    * @param look finds out how many more may fail; who may not try at all is thrown out by it
-   * @throws what look() and work() throw
+   * @throws Problem overloaded where its turn hasn't come after a second; what look() and work() throw
    */
   return async function inTurn<Seen extends { readonly room: number }, Result>(
     name: string,
@@ -31,6 +36,7 @@ export function createTurns() {
     const place = places.get(name) ?? { members: [], most, nextEnd: Promise.withResolvers<void>() }
     places.set(name, place)
     const me = {}
+    const cameAt = performance.now()
     place.members.push(me)
     try {
       for (;;) {
@@ -43,6 +49,7 @@ export function createTurns() {
           if (ahead < place.most) return await work(seen)
         }
         await anEnd
+        if (performance.now() - cameAt > LONGEST_TURN) throw new Problem('overloaded')
       }
     } finally {
       place.members.splice(place.members.indexOf(me), 1)

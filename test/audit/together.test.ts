@@ -99,8 +99,9 @@ for (const kind of databases) {
       const reply = await service.send(...request)
       isProblem(t, reply, 'internal_error')
       t.notMatch(reply.body, /no events/)
-      // A sign-up is counted before it is done.
-      const counted = what === 'sign up' && { attempts: before.attempts }
+      // What tells whether an address is taken is counted before it is done.
+      const isCounted = ['sign up', 'change the address'].includes(what)
+      const counted = isCounted && { attempts: before.attempts }
       t.strictSame(
         { ...(await everything(db)), ...counted },
         before,

@@ -119,16 +119,19 @@ t.test('as many hashes run at a time as there may', async (t) => {
   }
 })
 
-/** Lets one in after the other, to hash unless there is other work, until one is refused. */
+/** Lets one in after the other, each a different one, to hash unless there is other work, until one is refused. */
 async function fill(
   passwords: Passwords,
   asker: Asker,
-  work: () => Promise<unknown> = () => passwords.hash(PASSWORD),
+  {
+    work = () => passwords.hash(PASSWORD),
+    name = (index) => `${asker} ${index}`,
+  }: { work?: () => Promise<unknown>; name?: (index: number) => string } = {},
 ) {
   const outcomes: Promise<unknown>[] = []
   while (outcomes.length < 20_000) {
     const start = performance.now()
-    const outcome = passwords.admit(asker, work).catch((error) => error)
+    const outcome = passwords.admit(asker, name(outcomes.length), work).catch((error) => error)
     const first = await Promise.race([outcome, new Promise((next) => setImmediate(next))])
     if (first instanceof Problem)
       return { outcomes, refused: first, answeredAfter: performance.now() - start }
@@ -152,22 +155,35 @@ t.test('whose work would have to wait too long is told so at once, and nobody fo
     'of those who were let in each got a hash, or heard that it takes too long after all',
   )
   t.doesNotThrow(passwords.requireRoom, 'the load gone, there is room')
-  t.match(await passwords.admit('stranger', () => passwords.hash(PASSWORD)), /^\$argon2id/)
+  t.match(await passwords.admit('stranger', 'late', () => passwords.hash(PASSWORD)), /^\$argon2id/)
 })
 
-t.test('a flood of strangers leaves room for bearers, and bearers for nobody', async (t) => {
-  const passwords = await createPasswords({ ...CHEAP_ARGON2, memoryKib: 4_096, concurrency: 1 })
-  const strangers = await fill(passwords, 'stranger')
-  const bearers = await fill(passwords, 'bearer')
-  t.ok(
-    bearers.outcomes.length > 0,
-    `${strangers.outcomes.length} strangers, ${bearers.outcomes.length} bearers`,
-  )
-  await t.rejects(
-    passwords.admit('stranger', async () => t.fail('it was let in')),
-    { code: 'overloaded' },
-  )
-  await Promise.all([...strangers.outcomes, ...bearers.outcomes])
+t.test('strangers leave room for bearers, and bearers for strangers', async (t) => {
+  for (const [first, second] of [
+    ['stranger', 'bearer'],
+    ['bearer', 'stranger'],
+  ] as const) {
+    const passwords = await createPasswords({ ...CHEAP_ARGON2, memoryKib: 4_096, concurrency: 1 })
+    const [many, others] = [await fill(passwords, first), await fill(passwords, second)]
+    t.ok(others.outcomes.length > 0, `${many.outcomes.length} of ${first}, ${others.outcomes.length}`)
+    await Promise.all([...many.outcomes, ...others.outcomes])
+  }
+})
+
+t.test('nobody fills the room alone', async (t) => {
+  for (const asker of ['stranger', 'bearer'] as const) {
+    const passwords = await createPasswords({ ...CHEAP_ARGON2, memoryKib: 4_096, concurrency: 1 })
+    const greedy = await fill(passwords, asker, { name: () => 'greedy' })
+    t.match(greedy.refused, { code: 'overloaded' })
+    t.equal(await passwords.admit(asker, 'other', async () => 'room'), 'room')
+    const others = await fill(passwords, asker)
+    t.ok(
+      others.outcomes.length > greedy.outcomes.length,
+      `${greedy.outcomes.length} and ${others.outcomes.length}`,
+    )
+    await Promise.all([...greedy.outcomes, ...others.outcomes])
+    t.equal(await passwords.admit(asker, 'greedy', async () => 'room'), 'room', 'and then it may again')
+  }
 })
 
 t.test('work that is let in has its room until it ends, however it does', async (t) => {
@@ -175,14 +191,14 @@ t.test('work that is let in has its room until it ends, however it does', async 
   const ends: (() => void)[] = []
   // It doesn't hash yet: it may wait for the database.
   const work = () => new Promise((_, fail) => ends.push(() => fail(new Error('broken'))))
-  const { outcomes: held } = await fill(passwords, 'bearer', work)
+  const { outcomes: held } = await fill(passwords, 'bearer', { work })
   t.ok(held.length > 0 && held.length < 1_000, `${held.length} were let in`)
   for (const end of ends) end()
   t.strictSame(
     new Set((await Promise.all(held)).map((error) => (error as Error).message)),
     new Set(['broken']),
   )
-  t.equal(await passwords.admit('stranger', async () => 'room again'), 'room again')
+  t.equal(await passwords.admit('stranger', 'late', async () => 'room again'), 'room again')
 })
 
 t.test('a hash whose turn comes too late is not made any more', async (t) => {

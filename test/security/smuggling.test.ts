@@ -75,6 +75,18 @@ const ambiguous: Readonly<Record<string, string>> = {
   'a space in the target': 'GET /livez HTTP/1.1 HTTP/1.1\r\nHost: x\r\n\r\n',
   'tabs in the first line': 'GET\t/livez\tHTTP/1.1\r\nHost: x\r\n\r\n',
   'a protocol in lower case': 'GET /livez http/1.1\r\nHost: x\r\n\r\n',
+  'no host, and no path': 'GET /%zz HTTP/1.1\r\n\r\n',
+  'a list of hosts, and no path': 'GET /%zz HTTP/1.1\r\nHost: x, y\r\n\r\n',
+  'gzip and then chunked, and no path': post(['Transfer-Encoding: gzip, chunked'], NOTHING).replace(
+    '/auth',
+    '/%zz',
+  ),
+  'gzip and then chunked, and an unknown expectation': post(
+    ['Transfer-Encoding: gzip, chunked', 'Expect: x'],
+    NOTHING,
+  ),
+  'no host, and an unknown expectation': 'GET /livez HTTP/1.1\r\nExpect: x\r\n\r\n',
+  'a host that is none under HTTP/1.0': 'GET /livez HTTP/1.0\r\nHost: a, b\r\nConnection: keep-alive\r\n\r\n',
   'HTTP/0.9': 'GET /livez\r\n\r\n',
   'HTTP/1.2': 'GET /livez HTTP/1.2\r\nHost: x\r\n\r\n',
   'HTTP/2.0 by its name': 'GET /livez HTTP/2.0\r\nHost: x\r\n\r\n',
@@ -178,4 +190,21 @@ t.test('1,000 requests in one piece are answered in their order', async (t) => {
     ids,
   )
   t.ok(responses.every(({ status }) => status === 200))
+})
+
+t.test("an expectation that nobody knows is nobody's business", async (t) => {
+  const { app } = await listen(t)
+  const connection = connectRaw(t, app)
+  connection.send('GET /livez HTTP/1.1\r\nHost: x\r\nExpect: the unexpected\r\nConnection: close\r\n\r\n')
+  t.match(parseResponses(await connection.closed()), [{ status: 200 }])
+})
+
+t.test('who wants another protocol gets an answer in this one, and no second', async (t) => {
+  const { app, logOut, isSignedIn } = await listen(t)
+  const connection = connectRaw(t, app)
+  connection.send(`GET /livez HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n${logOut}`)
+  const responses = parseResponses(await connection.closed())
+  t.match(responses, [{ status: 200, headers: { connection: 'close' } }])
+  t.equal(responses.length, 1)
+  t.ok(await isSignedIn())
 })

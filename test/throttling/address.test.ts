@@ -1,3 +1,4 @@
+import type { LightMyRequestResponse } from 'fastify'
 import t from 'tap'
 import { logIn, PROXIED, statuses, stranger, WRONG } from '../helpers/attempts.ts'
 import { createServiceAccount } from '../helpers/operators.ts'
@@ -124,6 +125,36 @@ t.test('an IPv6 network is one address', async (t) => {
   }
   t.strictSame(statuses(replies), { 401: 20, 429: 5 })
   t.strictSame(statuses(await fail(service, '2001:db8:0:2::1', 1)), { 401: 1 }, 'the next one is another')
+})
+
+t.test('the networks of an IPv6 site have sixteen times as much together', async (t) => {
+  const service = await createService(t, { env: { ...PROXIED, ATTEMPTS_PER_ADDRESS: '2' } })
+  const network = (number: number, site = 1) => `2001:db8:${site}:${number.toString(16)}::1`
+  const logIns: LightMyRequestResponse[] = []
+  const refreshes: LightMyRequestResponse[] = []
+  for (let index = 1; index <= 40; index++) {
+    const from = network(index)
+    logIns.push(await logIn(service, `nobody${index}@example.com`, { password: WRONG, from }))
+    refreshes.push(await refresh(service, 'nonsense', from))
+  }
+  for (const replies of [logIns, refreshes]) {
+    t.strictSame(statuses(replies), { 401: 32, 429: 8 })
+    t.match(replies.slice(32), Array(8).fill({ statusCode: 429 }), 'the last ones')
+  }
+  t.strictSame(statuses(await fail(service, network(1, 2), 1)), { 401: 1 }, 'the next site is another')
+})
+
+t.test('who changes address tells taken ones from free ones no oftener than who signs up', async (t) => {
+  const service = await createService(t, { env: LIMIT })
+  const { email: taken } = await service.signUp()
+  const { accessToken: token } = await service.signUp()
+  const replies: LightMyRequestResponse[] = []
+  for (let index = 0; index < 25; index++) {
+    const body = { email: index % 2 === 0 ? taken : `free${index}@example.com`, current_password: PASSWORD }
+    const headers = { 'x-forwarded-for': ONE }
+    replies.push(await service.send('PATCH', '/account', { token, body, headers }))
+  }
+  t.strictSame(statuses(replies), { 200: 10, 409: 10, 429: 5 })
 })
 
 t.test('who is no address is one address, and never a familiar one', async (t) => {

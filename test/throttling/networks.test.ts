@@ -1,5 +1,5 @@
 import t from 'tap'
-import { networkOf } from '../../src/throttling/networks.ts'
+import { networkOf, siteOf } from '../../src/throttling/networks.ts'
 
 t.test('an IPv4 address stands for itself, however it is written', async (t) => {
   t.equal(networkOf('192.0.2.1'), '192.0.2.1')
@@ -37,4 +37,16 @@ t.test('whatever is no address stands for nobody', async (t) => {
   ]) {
     t.equal(networkOf(ip), undefined, ip)
   }
+})
+
+t.test('an IPv4 address that is translated to IPv6 stands for itself', async (t) => {
+  t.equal(networkOf('64:ff9b::192.0.2.1'), '192.0.2.1')
+  t.equal(networkOf('64:ff9b::c000:202'), '192.0.2.2')
+})
+
+t.test('the site of an IPv6 address is its /48', async (t) => {
+  t.equal(siteOf('2001:db8:1:2::1'), siteOf('2001:db8:1:ffff::2'))
+  t.not(siteOf('2001:db8:1:2::1'), siteOf('2001:db8:2:2::1'))
+  t.not(siteOf('2001:db8:1::1'), networkOf('2001:db8:1::1'))
+  for (const ip of ['192.0.2.1', '64:ff9b::192.0.2.1', 'unknown', '']) t.equal(siteOf(ip), undefined, ip)
 })

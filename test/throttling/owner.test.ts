@@ -13,7 +13,7 @@ import {
 
 const SECOND = 1_000
 const DAY = 86_400 * SECOND
-const [HOME, NEW, NEIGHBOUR] = ['192.0.2.1', '192.0.2.2', '192.0.2.1']
+const [HOME, NEW, NEWEST, NEIGHBOUR] = ['192.0.2.1', '192.0.2.2', '192.0.2.3', '192.0.2.1']
 const NEWER = 'a short ride over the hill'
 
 /** A service, and somebody who logs in to it at home. */
@@ -48,7 +48,7 @@ for (const database of databases) {
       t.equal((await changePassword(service, token, PASSWORD, NEWER)).statusCode, 204)
       const rename = { name: 'Ada', current_password: NEWER }
       t.equal((await service.send('PATCH', '/account', { token, body: rename })).statusCode, 200)
-      isProblem(t, await logIn(service, ada.email, { password: NEWER, from: NEW }), 'too_many_attempts')
+      isProblem(t, await logIn(service, ada.email, { password: NEWER, from: NEWEST }), 'too_many_attempts')
       const erase = { current_password: NEWER }
       t.equal((await service.send('DELETE', '/account', { token, body: erase })).statusCode, 204)
     },
@@ -114,6 +114,52 @@ for (const database of databases) {
     await haveFailed(service, ada.email, 5)
     isProblem(t, await logIn(service, ada.email, { from: HOME }), 'too_many_attempts')
   })
+}
+
+for (const database of databases) {
+  t.test(
+    `where somebody was familiar who had the account before is strange to the next, on ${database}`,
+    async (t) => {
+      const { service, ada } = await owner(t, database)
+      const body = { current_password: PASSWORD }
+      t.equal((await service.send('DELETE', '/account', { token: ada.accessToken, body })).statusCode, 204)
+      await service.signUp(ada.email)
+      await haveFailed(service, ada.email, 5)
+      isProblem(t, await logIn(service, ada.email, { from: HOME }), 'too_many_attempts')
+    },
+  )
+
+  t.test(
+    `an address that is left is strange, the new one is known where it was taken, on ${database}`,
+    async (t) => {
+      const { service, ada } = await owner(t, database)
+      const move = (email: string) =>
+        service.send('PATCH', '/account', {
+          token: ada.accessToken,
+          body: { email, current_password: PASSWORD },
+          headers: { 'x-forwarded-for': NEW },
+        })
+      t.equal((await move('new@example.com')).statusCode, 200)
+      await haveFailed(service, 'new@example.com', 5)
+      isProblem(t, await logIn(service, 'new@example.com', { from: HOME }), 'too_many_attempts')
+      t.equal((await logIn(service, 'new@example.com', { from: NEW })).statusCode, 200)
+      t.equal((await move(ada.email)).statusCode, 200)
+      await haveFailed(service, ada.email, 5)
+      isProblem(t, await logIn(service, ada.email, { from: HOME }), 'too_many_attempts')
+      t.equal((await logIn(service, ada.email, { from: NEW })).statusCode, 200)
+    },
+  )
+
+  t.test(
+    `a new password makes every network strange but the one it was changed from, on ${database}`,
+    async (t) => {
+      const { service, ada } = await owner(t, database)
+      t.equal((await changePassword(service, ada.accessToken, PASSWORD, NEWER)).statusCode, 204)
+      await haveFailed(service, ada.email, 5)
+      isProblem(t, await logIn(service, ada.email, { password: NEWER, from: HOME }), 'too_many_attempts')
+      t.equal((await logIn(service, ada.email, { password: NEWER, from: NEW })).statusCode, 200)
+    },
+  )
 }
 
 t.test('logins beside each other all succeed, from wherever', async (t) => {

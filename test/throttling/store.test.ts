@@ -103,7 +103,7 @@ for (const kind of databases) {
   t.test(`rows are read in the order of their keys, on ${kind}`, async (t) => {
     const store = createAttemptStore((await createDatabase(t, kind)).db)
     await fail(store)
-    await store.remember(store.db, address, NOON)
+    await store.remember(store.db, { key: address, subject }, NOON)
     t.match(await store.read([address, keyOf('nobody'), subject]), [
       { failures: 0 },
       undefined,
@@ -115,13 +115,13 @@ for (const kind of databases) {
     const store = createAttemptStore((await createDatabase(t, kind)).db)
     const elsewhere = { key: keyOf('account', 'ada@example.com', '192.0.2.1'), subject }
     const bob = { key: keyOf('account', 'bob'), subject: keyOf('account', 'bob') }
-    const familiar = keyOf('familiar', 'ada@example.com', '192.0.2.1')
+    const familiar = { key: keyOf('familiar', 'ada@example.com', '192.0.2.1'), subject: keyOf('familiars') }
     for (const each of [counter, elsewhere, bob]) await fail(store, NOON, each)
     await store.remember(store.db, familiar, NOON + SECOND)
     await store.countInWindow(store.db, address, NOON)
 
     await transact(store.db, (tx) => store.reset(tx, [subject]))
-    const left = await store.read([counter.key, elsewhere.key, bob.key, familiar, address])
+    const left = await store.read([counter.key, elsewhere.key, bob.key, familiar.key, address])
     t.strictSame(
       left.map((row) => row !== undefined),
       [false, false, true, true, true],
@@ -135,7 +135,7 @@ for (const kind of databases) {
       expires_at: NOON,
     }))
     await store.db.insertInto('attempts').values(rows).execute()
-    await store.remember(store.db, address, NOON + 1)
+    await store.remember(store.db, { key: address, subject }, NOON + 1)
     t.strictSame(await store.sweep(NOON - 1), { deleted: 0, full: false })
     t.strictSame(await store.sweep(NOON), { deleted: 500, full: true })
     t.strictSame(await store.sweep(NOON), { deleted: 1, full: false })
@@ -149,7 +149,7 @@ for (const kind of databases) {
     for (let failures = 0; failures < 5; failures++) await fail(store)
     await store.claim(await only(store), NOON)
     await store.countInWindow(store.db, address, NOON)
-    await store.remember(store.db, address, NOON)
+    await store.remember(store.db, { key: address, subject }, NOON)
     await store.forget(store.db, address)
     await transact(store.db, (tx) => store.reset(tx, [subject, address]))
     await store.sweep(NOON)
@@ -161,8 +161,8 @@ for (const kind of databases) {
 
   t.test(`an address that is remembered again is remembered longer, on ${kind}`, async (t) => {
     const store = createAttemptStore((await createDatabase(t, kind)).db)
-    await store.remember(store.db, address, NOON)
-    await store.remember(store.db, address, NOON + SECOND)
+    await store.remember(store.db, { key: address, subject }, NOON)
+    await store.remember(store.db, { key: address, subject }, NOON + SECOND)
     t.match(await only(store, address), { expires_at: NOON + SECOND, failures: 0 })
   })
 }

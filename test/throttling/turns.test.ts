@@ -1,4 +1,4 @@
-import { setImmediate } from 'node:timers/promises'
+import { setImmediate, setTimeout } from 'node:timers/promises'
 import t from 'tap'
 import { createTurns } from '../../src/throttling/turns.ts'
 
@@ -89,4 +89,14 @@ t.test('what is thrown is thrown, and the next one has its turn', async (t) => {
   const next = inTurn('ada', FREE, look, async () => 'done')
   await t.rejects(broken, { message: 'broken' })
   t.equal(await next, 'done')
+})
+
+t.test('who has waited for a second is told that there is too much to do', async (t) => {
+  const inTurn = createTurns()
+  const look = async () => ({ room: 1 })
+  const first = inTurn('ada', 1, look, () => setTimeout(1_100))
+  const second = inTurn('ada', 1, look, async () => t.fail('it is begun too late'))
+  await t.rejects(second, { code: 'overloaded' })
+  await first
+  t.equal(await inTurn('ada', 1, look, async () => 'done'), 'done')
 })
