@@ -1,6 +1,9 @@
 import { isIP } from 'node:net'
 import ipaddr from 'ipaddr.js'
 
+/** What stands where there is no address: a client has cut its connection, or a proxy forwards what is none. */
+export const UNKNOWN_ADDRESS = 'unknown'
+
 /**
  * The one way in which an address is written here: IPv6 as RFC 5952 has it, without a zone, and IPv4 as IPv4 where a
  * dual-stack socket shows it as IPv6. A port is left out.

@@ -3,7 +3,7 @@ import type { Client, EventFields, SecurityEvent } from '../audit/events.ts'
 import type { Trail } from '../audit/trail.ts'
 import type { AccountStatus } from '../database/schema.ts'
 import { emailKey } from '../email.ts'
-import { bytesOf, ID_BYTES, idBytes, idFrom } from '../opaque.ts'
+import { findPage, type PageWish } from '../keyset.ts'
 import { Problem } from '../problem.ts'
 import { newCredential } from '../sessions/credentials.ts'
 import type { Session, SessionStore } from '../sessions/store.ts'
@@ -15,7 +15,6 @@ import type { AdminStore, Changed, OperatorChange } from './store.ts'
 
 const LISTED_SESSIONS = 100
 
-// A cursor is this and base64url of: the last id (16 bytes).
 const CURSOR_PREFIX = 'below_'
 
 export interface AdminParts {
@@ -39,15 +38,11 @@ export interface Operator {
 }
 
 /** What is asked for of the list of accounts. */
-export interface ListWish {
+export interface ListWish extends PageWish {
   /** What stands somewhere in the address or the name, in any case; or the whole id. */
   readonly text?: string | undefined
   readonly role?: string | undefined
   readonly status?: AccountStatus | undefined
-  /** How many at most. */
-  readonly limit: number
-  /** From where to go on, as the last page said. */
-  readonly cursor?: string | undefined
 }
 
 export interface AccountPage {
@@ -114,18 +109,14 @@ export function createAdmin(parts: AdminParts) {
      */
     async list({ cursor, limit, ...filter }: ListWish, operator: Operator): Promise<AccountPage> {
       if (filter.role !== undefined) checkRoles([['role', filter.role]])
-      const below = cursor === undefined ? undefined : idOfCursor(cursor)
-      const found = await store.find(filter, below, limit + 1)
-      const page = found.slice(0, limit)
+      const { rows, nextCursor } = await findPage(CURSOR_PREFIX, { cursor, limit }, (below, count) =>
+        store.find(filter, below, count),
+      )
       await trail.record('accounts_listed', operator.client, {
         actor: operator.actor,
-        accounts: page.length,
+        accounts: rows.length,
       })
-      const last = page.at(-1)
-      return {
-        accounts: page,
-        nextCursor: found.length > limit && last !== undefined ? cursorOf(last.id) : null,
-      }
+      return { accounts: rows, nextCursor }
     },
 
     /**
@@ -239,19 +230,4 @@ function eventsOf({ before, after, sessionsEnded }: Changed): [SecurityEvent, Ev
 
 function noAccount(): Problem {
   return new Problem('not_found', { detail: 'There is no such account.' })
-}
-
-function cursorOf(id: string): string {
-  return CURSOR_PREFIX + idBytes(id).toString('base64url')
-}
-
-function idOfCursor(cursor: string): string {
-  const bytes = bytesOf(cursor, CURSOR_PREFIX, ID_BYTES)
-  if (bytes === undefined) {
-    throw new Problem('invalid_request', {
-      detail: 'The cursor is none that a page gave.',
-      errors: [{ path: 'cursor', message: 'is none that a page gave' }],
-    })
-  }
-  return idFrom(bytes)
 }

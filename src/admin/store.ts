@@ -11,6 +11,7 @@ import {
 import { rolesColumn } from '../database/roles.ts'
 import type { AccountStatus, Db, Tx } from '../database/schema.ts'
 import { transact, type Within } from '../database/transaction.ts'
+import { ABOVE_ALL_IDS, BELOW_ALL_IDS, type Stretch } from '../keyset.ts'
 import { revoke } from '../revocations/store.ts'
 import { endSessions, insertSession, type NewSession } from '../sessions/store.ts'
 import type { Revocation } from '../tokens/revocations.ts'
@@ -18,10 +19,6 @@ import { ADMIN } from '../tokens/roles.ts'
 
 // SQLite stops the process while it answers, so a search reads so many accounts at a time: some milliseconds' worth.
 const SEARCHED_AT_ONCE = 5_000
-
-// No UUIDv7 lies outside.
-const BELOW_ALL_IDS = '00000000-0000-0000-0000-000000000000'
-const ABOVE_ALL_IDS = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
 
 /** Which accounts are looked for: those for which all of it holds. */
 export interface AccountFilter {
@@ -45,14 +42,6 @@ export interface Changed {
   readonly sessionsEnded: number
   /** To be applied. */
   readonly revocations: readonly Revocation[]
-}
-
-/** A stretch of ids. */
-interface Stretch {
-  /** The first id that is in it. */
-  readonly from: string
-  /** The first id above it. */
-  readonly below: string
 }
 
 export type AdminStore = ReturnType<typeof createAdminStore>

@@ -1,11 +1,9 @@
 import type { Operator } from '../admin/admin.ts'
-import { bytesOf, ID_BYTES, idBytes, idFrom } from '../opaque.ts'
-import { Problem } from '../problem.ts'
+import { findPage, type PageWish } from '../keyset.ts'
 import { type Outcome, type SecurityEvent, securityEvents } from './events.ts'
 import type { AuditEvent, AuditStore } from './store.ts'
 import type { Trail } from './trail.ts'
 
-// A cursor is this and base64url of: the last id (16 bytes).
 const CURSOR_PREFIX = 'before_'
 
 export interface AuditParts {
@@ -14,17 +12,13 @@ export interface AuditParts {
 }
 
 /** What an account may ask of its own events. Times are in milliseconds since 1970. */
-export interface OwnWish {
+export interface OwnWish extends PageWish {
   readonly event?: SecurityEvent | undefined
   readonly outcome?: Outcome | undefined
   /** At that time or later. */
   readonly from?: number | undefined
   /** Before that time. */
   readonly until?: number | undefined
-  /** How many at most. */
-  readonly limit: number
-  /** From where to go on, as the last page said. */
-  readonly cursor?: string | undefined
 }
 
 /** What an operator may ask for. */
@@ -47,14 +41,15 @@ export type Audit = ReturnType<typeof createAudit>
 /** The rules of who may read what of the audit trail. */
 export function createAudit({ store, trail }: AuditParts) {
   async function pageOf({ account, cursor, limit, ...wish }: AuditWish): Promise<AuditPage> {
-    const below = cursor === undefined ? undefined : idOfCursor(cursor)
-    if (isContradiction(wish)) return { events: [], nextCursor: null }
     // What came of it is in the name.
     const outcome = wish.event === undefined ? wish.outcome : undefined
-    const found = await store.find({ ...wish, outcome, subject: account }, below, limit + 1)
-    const events = found.slice(0, limit)
-    const last = events.at(-1)
-    return { events, nextCursor: found.length > limit && last !== undefined ? cursorOf(last.id) : null }
+    const filter = { ...wish, outcome, subject: account }
+    const { rows: events, nextCursor } = await findPage(
+      CURSOR_PREFIX,
+      { cursor, limit },
+      async (below, count) => (isContradiction(wish) ? [] : store.find(filter, below, count)),
+    )
+    return { events, nextCursor }
   }
 
   return {
@@ -86,19 +81,4 @@ export function createAudit({ store, trail }: AuditParts) {
 
 function isContradiction({ event, outcome }: Pick<OwnWish, 'event' | 'outcome'>): boolean {
   return event !== undefined && outcome !== undefined && securityEvents[event].outcome !== outcome
-}
-
-function cursorOf(id: string): string {
-  return CURSOR_PREFIX + idBytes(id).toString('base64url')
-}
-
-function idOfCursor(cursor: string): string {
-  const bytes = bytesOf(cursor, CURSOR_PREFIX, ID_BYTES)
-  if (bytes === undefined) {
-    throw new Problem('invalid_request', {
-      detail: 'The cursor is none that a page gave.',
-      errors: [{ path: 'cursor', message: 'is none that a page gave' }],
-    })
-  }
-  return idFrom(bytes)
 }

@@ -1,8 +1,7 @@
 import { z } from 'zod'
 import { Limit } from '../admin/schemas.ts'
-import { UNKNOWN_ADDRESS } from '../http/client.ts'
 import { Id, Timestamp } from '../http/schemas.ts'
-import { addressFrom } from '../ip.ts'
+import { addressFrom, UNKNOWN_ADDRESS } from '../ip.ts'
 import { COMMAND_LINE, type SecurityEvent, securityEvents } from './events.ts'
 
 /** The name of an event. */

@@ -2,6 +2,7 @@ import { setImmediate } from 'node:timers/promises'
 import type { Selectable } from 'kysely'
 import type { AuditEventsTable, Db, Tx } from '../database/schema.ts'
 import type { Sweep } from '../database/sweeper.ts'
+import { ABOVE_ALL_IDS, BELOW_ALL_IDS, type Stretch } from '../keyset.ts'
 import { leastEventId } from './event-id.ts'
 
 // SQLite stops the process while it answers, so a search reads so many events at a time: some milliseconds' worth.
@@ -9,10 +10,6 @@ const SEARCHED_AT_ONCE = 1_000
 
 // Each is in six indexes.
 const SWEEP_BATCH = 100
-
-// No UUIDv7 lies outside.
-const BELOW_ALL_IDS = '00000000-0000-0000-0000-000000000000'
-const ABOVE_ALL_IDS = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
 
 export type AuditEvent = Selectable<AuditEventsTable>
 
@@ -26,14 +23,6 @@ export interface AuditFilter extends Readonly<Partial<Record<Column, string | un
   readonly from?: number | undefined
   /** Milliseconds since 1970: before that time. */
   readonly until?: number | undefined
-}
-
-/** A stretch of ids. */
-interface Stretch {
-  /** The first id that is in it. */
-  readonly from: string
-  /** The first id above it. */
-  readonly below: string
 }
 
 export type AuditStore = ReturnType<typeof createAuditStore>

@@ -1,9 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import type { Client } from '../audit/events.ts'
-import { addressFrom } from '../ip.ts'
-
-/** What stands where there is no address. */
-export const UNKNOWN_ADDRESS = 'unknown'
+import { addressFrom, UNKNOWN_ADDRESS } from '../ip.ts'
 
 // In characters.
 const LONGEST_USER_AGENT = 256

@@ -1,6 +1,7 @@
 import { randomBytes, randomUUIDv7 } from 'node:crypto'
 import type { Client, EventFields } from '../audit/events.ts'
 import type { Trail } from '../audit/trail.ts'
+import { UNKNOWN_ADDRESS } from '../ip.ts'
 import { bytesOf, ID_BYTES, idBytes, idFrom } from '../opaque.ts'
 import { Problem } from '../problem.ts'
 import type { Throttle } from '../throttling/throttle.ts'
@@ -50,7 +51,7 @@ export function newCredential(
     created_at: now,
     last_used_at: now,
     expires_at: ttl === undefined ? NEVER : now + ttl * 1_000,
-    ip: 'unknown',
+    ip: UNKNOWN_ADDRESS,
     user_agent: label,
     kind: 'credential' as const,
     scope: scopes.join(' '),

@@ -1,13 +1,11 @@
 import { isIP } from 'node:net'
 import ipaddr from 'ipaddr.js'
 import type { Client } from '../audit/events.ts'
-
-// Who has cut the connection has no address any more, and a proxy may forward what is none.
-export const NOWHERE = 'unknown'
+import { UNKNOWN_ADDRESS } from '../ip.ts'
 
 /** Whom a client is taken for: its network, or together with all others whose address isn't known. */
 export function placeOf({ ip }: Client): string {
-  return networkOf(ip) ?? NOWHERE
+  return networkOf(ip) ?? UNKNOWN_ADDRESS
 }
 
 /**

@@ -1,6 +1,7 @@
 import type { Client } from '../audit/events.ts'
 import type { Db, Tx } from '../database/schema.ts'
 import { transact, type Within } from '../database/transaction.ts'
+import { UNKNOWN_ADDRESS } from '../ip.ts'
 import {
   blockedUntil,
   FAMILIAR_FOR,
@@ -10,7 +11,7 @@ import {
   NETWORKS_PER_SITE,
   RENEW_AFTER,
 } from './limits.ts'
-import { NOWHERE, placeOf, siteOf } from './networks.ts'
+import { placeOf, siteOf } from './networks.ts'
 import { createRefusals, type ThrottleScope } from './refusals.ts'
 import { type AttemptStore, type Attempts, type Counter, type Key, keyOf } from './store.ts'
 import { createTurns } from './turns.ts'
@@ -173,7 +174,7 @@ export function createThrottle({ store, attemptsPerAddress, clock }: ThrottlePar
         const clear: Track['clear'] = async (to, row) => {
           if (row !== undefined) await store.forget(to, counter.key)
           const until = clock() + FAMILIAR_FOR
-          if (place !== NOWHERE && familiarUntil <= until - RENEW_AFTER) {
+          if (place !== UNKNOWN_ADDRESS && familiarUntil <= until - RENEW_AFTER) {
             await store.remember(to, { key: familiar, subject: familiarsOf(emailKey) }, until)
           }
         }
@@ -196,7 +197,7 @@ export function createThrottle({ store, attemptsPerAddress, clock }: ThrottlePar
 
     async familiarize(tx, emailKey, client) {
       const place = placeOf(client)
-      if (place === NOWHERE) return
+      if (place === UNKNOWN_ADDRESS) return
       const row = { key: familiarKey(emailKey, place), subject: familiarsOf(emailKey) }
       await store.remember(tx, row, clock() + FAMILIAR_FOR)
     },
