@@ -4,9 +4,9 @@ import t from 'tap'
 
 const run = promisify(execFile)
 
-// Prints how many times as long a tick takes after the garbage collections of an idle while as it did before them.
+// Prints how many times as long a tick takes after the garbage collections of an idle while as it did before.
 const script = `
-import { setImmediate } from 'node:timers/promises'
+import { setTimeout } from 'node:timers/promises'
 import { keepTicksFast } from ${JSON.stringify(new URL('../src/ticks.ts', import.meta.url))}
 if (process.argv[1] === 'kept') keepTicksFast()
 const ticks = (left) => new Promise((resolve) => {
@@ -17,26 +17,29 @@ async function quickest() {
   let best = Infinity
   for (let round = 0; round < 10; round++) {
     const begun = performance.now()
-    await ticks(50_000)
+    await ticks(100_000)
     best = Math.min(best, performance.now() - begun)
   }
   return best
 }
 const before = await quickest()
 for (let collection = 0; collection < 5; collection++) {
-  await setImmediate()
+  await setTimeout(20)
   gc()
 }
 console.log(await quickest() / before)
 `
 
+/** The median of five processes: the machine may have other things to do. */
 async function slowdown(how: string): Promise<number> {
   const args = ['--expose-gc', '--input-type=module', '--eval', script, how]
-  const { stdout } = await run(process.execPath, args, { env: {} })
-  return Number(stdout)
+  const ratios: number[] = []
+  while (ratios.length < 5) ratios.push(Number((await run(process.execPath, args, { env: {} })).stdout))
+  return ratios.sort((a, b) => a - b)[2] as number
 }
 
 t.test('a tick costs after an idle while what it did before', async (t) => {
-  t.ok((await slowdown('kept')) < 2)
-  t.ok((await slowdown('not kept')) > 2, 'without it, it costs much more: else src/ticks.ts can go')
+  const [kept, notKept] = [await slowdown('kept'), await slowdown('not kept')]
+  t.ok(kept < 2, `${kept} times as much`)
+  t.ok(notKept > 2, `without it ${notKept} times as much: else src/ticks.ts can go`)
 })
