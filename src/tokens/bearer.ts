@@ -6,6 +6,9 @@ import type { Claims } from './claims.ts'
 // spaces are few, for a token that is remembered keeps the header it was cut from.
 const AUTHORIZATION = /^([!#$%&'*+.^_`|~\w-]+)(?: {1,16}([^\s,]+))?$/
 
+// As nearly everybody writes it.
+const USUAL = 'Bearer '
+
 /**
  * Takes the token out of an Authorization header (RFC 6750 section 2.1).
  *
@@ -13,12 +16,21 @@ const AUTHORIZATION = /^([!#$%&'*+.^_`|~\w-]+)(?: {1,16}([^\s,]+))?$/
  */
 export function bearerToken(header: string | undefined): string {
   if (header === undefined) throw new Problem('token_missing')
+  if (header.startsWith(USUAL) && header.length > USUAL.length && isOneWord(header, USUAL.length)) {
+    return header.slice(USUAL.length)
+  }
   const match = AUTHORIZATION.exec(header)
   if (match === null) throw malformed()
   const [, scheme, credentials] = match as unknown as [string, string, string | undefined]
   if (scheme.toLowerCase() !== 'bearer') throw new Problem('token_missing')
   if (credentials === undefined) throw malformed()
   return credentials
+}
+
+// For what a header may hold, to look for each is many times as fast as a regular expression over a whole token.
+function isOneWord(text: string, from: number): boolean {
+  for (const other of [' ', ',', '\t', '\u00a0']) if (text.indexOf(other, from) >= 0) return false
+  return true
 }
 
 /** @throws Problem insufficient_role */
