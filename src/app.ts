@@ -19,6 +19,7 @@ import type { Config } from './config.ts'
 import type { Database } from './database/open.ts'
 import { sweepRegularly } from './database/sweeper.ts'
 import { allowOrigins } from './http/cors.ts'
+import { docsRoutes } from './http/docs.ts'
 import { handleClientError, handleError, toProblem } from './http/errors.ts'
 import { warnOfProxy } from './http/forwarded.ts'
 import { hangUp, refuseAmbiguous } from './http/framing.ts'
@@ -42,6 +43,7 @@ import { createFeed } from './revocations/feed.ts'
 import { createFollower, pollEvery } from './revocations/follower.ts'
 import { revocationRoutes } from './revocations/routes.ts'
 import { createRevocationStore } from './revocations/store.ts'
+import { createOriginCheck } from './sessions/cookie.ts'
 import { sessionRoutes } from './sessions/routes.ts'
 import { createSessions } from './sessions/sessions.ts'
 import { createSessionStore } from './sessions/store.ts'
@@ -208,17 +210,19 @@ export function createApp({
   app.addHook('onClose', stopSweeping)
 
   // The list of what exists.
+  const checkOrigin = createOriginCheck(config)
   app.register(async (scope: Scope) => {
     await healthRoutes(scope, { requireReady, keyring, revocations })
     if (config.metricsPort === undefined) await metricsRoutes(scope, metrics)
-    await sessionRoutes(scope, { sessions, guard, requireSession, shed })
-    await accountRoutes(scope, { accounts, guard, requireSession, shed })
+    await sessionRoutes(scope, { sessions, guard, requireSession, shed, checkOrigin })
+    await accountRoutes(scope, { accounts, guard, requireSession, shed, checkOrigin })
     await adminRoutes(scope, { admin, guard, requireSession })
     await auditRoutes(scope, { audit, admin, guard, requireSession })
     await revocationRoutes(scope, { feed, guard, verify, streams })
     scope.register(async (shedding: Scope) => {
       shedding.addHook('onRequest', shed.strangers)
       openApiRoute(shedding, document)
+      if (config.docs) docsRoutes(shedding)
     })
   })
 

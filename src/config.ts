@@ -42,6 +42,7 @@ const Environment = z.object({
   PORT: integer(0, 65_535).prefault('3000'),
   TRUST_PROXY: z.string().transform(proxies).prefault('off'),
   CORS_ORIGINS: z.string().transform(origins).prefault('none'),
+  DOCS: oneOf('on', 'off').default('on'),
   WORKERS: z
     .union([z.literal('auto'), integer(1, 256)], 'must be auto, or a whole number from 1 to 256')
     .prefault('1'),
@@ -95,6 +96,8 @@ export interface Config {
   readonly trustProxy: readonly string[] | false
   /** Whose pages may call this service from a browser: exact origins. */
   readonly corsOrigins: readonly string[]
+  /** Whether there is a page to read the contract on. */
+  readonly docs: boolean
   /** Processes that serve; one is without a supervisor. */
   readonly workers: number
   /** Where metrics are served; undefined is beside everything else. */
@@ -182,6 +185,7 @@ export function parseConfig(
     port: values.PORT,
     trustProxy: values.TRUST_PROXY,
     corsOrigins: values.CORS_ORIGINS,
+    docs: values.DOCS === 'on',
     workers,
     metricsPort: values.METRICS_PORT === 'none' ? undefined : values.METRICS_PORT,
     attemptsPerAddress: values.ATTEMPTS_PER_ADDRESS,

@@ -40,6 +40,7 @@ export const problemKinds = {
   insufficient_scope: { status: 403, title: 'The scope does not reach.', challenge: 'insufficient_scope' },
   insufficient_role: { status: 403, title: 'The role does not reach.', challenge: 'insufficient_scope' },
   account_disabled: { status: 403, title: 'The account is disabled.' },
+  origin_not_allowed: { status: 403, title: 'This page may not use the cookie.' },
   not_found: { status: 404, title: 'There is nothing here.' },
   method_not_allowed: { status: 405, title: 'The method is not allowed here.' },
   request_timeout: { status: 408, title: 'The request did not arrive in time.' },

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { clientOf } from '../http/client.ts'
 import type { Shedding } from '../http/shedding.ts'
 import type { Scope } from '../http/validation.ts'
+import { type CheckOrigin, setCookie } from '../sessions/cookie.ts'
 import { tokensBody } from '../sessions/wire.ts'
 import { requireOwnIds, requireScope } from '../tokens/guard.ts'
 import { ACCOUNT_SCOPE } from '../tokens/roles.ts'
@@ -22,12 +23,13 @@ export interface AccountRoutesParts {
   readonly guard: onRequestHookHandler
   readonly requireSession: onRequestAsyncHookHandler
   readonly shed: Shedding
+  readonly checkOrigin: CheckOrigin
 }
 
 /** POST /auth/signup; GET, PATCH and DELETE /account; PUT /account/password. */
 export async function accountRoutes(
   scope: Scope,
-  { accounts, guard, requireSession, shed }: AccountRoutesParts,
+  { accounts, guard, requireSession, shed, checkOrigin }: AccountRoutesParts,
 ): Promise<void> {
   scope.post(
     '/auth/signup',
@@ -37,6 +39,7 @@ export async function accountRoutes(
         operationId: 'signUp',
         summary: 'Make an account and open its first session',
         tags: ['auth'],
+        cookieMode: true,
         body: SignupRequest,
         response: { 201: SignupBody },
         success: 'The account is made; Location names it.',
@@ -50,12 +53,14 @@ export async function accountRoutes(
       },
     },
     async (request, reply) => {
-      const { email, password, name = null } = request.body
+      const { email, password, name = null, transport = 'body' } = request.body
+      checkOrigin(transport, request)
       const { account, tokens } = await accounts.signUp({ email, password, name }, clientOf(request))
+      setCookie(reply, transport, tokens)
       return reply
         .code(201)
         .header('location', '/account')
-        .send({ account: accountBody(account), tokens: tokensBody(tokens) })
+        .send({ account: accountBody(account), tokens: tokensBody(tokens, transport) })
     },
   )
 

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { EmailAddress, Id, Password, Timestamp } from '../http/schemas.ts'
-import { TokensBody } from '../sessions/schemas.ts'
+import { TokensBody, Transport } from '../sessions/schemas.ts'
 
 /** What somebody or something is called. */
 export const Name = z
@@ -17,6 +17,7 @@ export const SignupRequest = z
       description: 'At least PASSWORD_MIN_LENGTH characters (15), and not a common one.',
     }),
     name: Name.optional(),
+    transport: Transport,
   })
   .meta({ id: 'SignupRequest' })
 

@@ -5,7 +5,7 @@ const PREFLIGHT_LIFE = 7_200
 
 const preflight = {
   'access-control-allow-methods': 'GET, HEAD, POST, PUT, PATCH, DELETE',
-  'access-control-allow-headers': 'Authorization, Content-Type, X-Request-Id',
+  'access-control-allow-headers': 'Authorization, Content-Type, Latchkey-Transport, X-Request-Id',
   'access-control-max-age': PREFLIGHT_LIFE,
 }
 
@@ -15,7 +15,7 @@ const EXPOSED = 'Date, Location, RateLimit, RateLimit-Policy, Retry-After, WWW-A
 /**
  * Lets pages of these origins call the service (https://fetch.spec.whatwg.org/#http-cors-protocol). Everybody else's
  * get no leave, and where there are no origins nothing is added at all. It comes before whatever may refuse a request: a
- * page could not read why. Tokens travel in Authorization, so browsers need not send credentials, and may not.
+ * page could not read why. Browsers may send credentials, for the one cookie there is: sessions/cookie.ts asks for more.
  *
  * @param origins exact, as browsers send them
  */
@@ -30,6 +30,7 @@ export function allowOrigins(app: FastifyInstance, origins: readonly string[]): 
     reply.header('vary', 'Origin')
     if (!allowed.has(headers.origin)) return done()
     reply.header('access-control-allow-origin', headers.origin)
+    reply.header('access-control-allow-credentials', 'true')
     // A preflight carries no token, so it is answered before the guard; there is no route for it.
     if (method === 'OPTIONS' && headers['access-control-request-method'] !== undefined) {
       reply.code(204).headers(preflight).send()

@@ -1,5 +1,5 @@
-import type { FastifyInstance, RouteOptions } from 'fastify'
-import type { z } from 'zod'
+import type { FastifyInstance, FastifySchema, RouteOptions } from 'fastify'
+import { z } from 'zod'
 import { createDocument, type ZodOpenApiPathsObject, type ZodOpenApiResponsesObject } from 'zod-openapi'
 import { Problem, type ProblemCode, problemBody, problemKinds } from '../problem.ts'
 import { ProblemBody } from './schemas.ts'
@@ -15,6 +15,8 @@ declare module 'fastify' {
     success?: string
     /** Whether the route stands behind the guard. */
     guarded?: boolean
+    /** Whether its refresh token may travel in a cookie. */
+    cookieMode?: boolean
     /** Whether the answer may be a stream of events instead. */
     eventStream?: boolean
     /** Of what type the answer is; JSON unless it is given. */
@@ -135,6 +137,7 @@ function problemsOf({ schema }: RouteOptions): readonly ProblemCode[] {
       ? []
       : (['invalid_request'] as const)),
     ...(schema?.guarded ? guardProblems : []),
+    ...(schema?.cookieMode ? (['origin_not_allowed'] as const) : []),
     'headers_too_large',
     'internal_error',
   ] as const
@@ -148,13 +151,11 @@ function operation({ schema = {} }: RouteOptions, responses: Responses, problems
     summary = '',
     description,
     tags = [],
-    success = '',
     guarded,
     body,
     params,
     querystring,
-    eventStream = false,
-    mediaType = 'application/json',
+    cookieMode = false,
   } = schema
   return {
     operationId,
@@ -162,9 +163,9 @@ function operation({ schema = {} }: RouteOptions, responses: Responses, problems
     ...(description === undefined ? {} : { description }),
     tags: [...tags],
     security: guarded ? [{ accessToken: [] }] : [],
-    ...(params === undefined && querystring === undefined
+    ...(params === undefined && querystring === undefined && !cookieMode
       ? {}
-      : { requestParams: parameters(params, querystring) }),
+      : { requestParams: parameters(params, querystring, cookieMode) }),
     ...(body === undefined
       ? {}
       : {
@@ -173,7 +174,7 @@ function operation({ schema = {} }: RouteOptions, responses: Responses, problems
             content: { 'application/json': { schema: unwrapNullish(body as z.ZodType) } },
           },
         }),
-    responses: { ...successes(responses, success, mediaType, eventStream), ...failures(problems) },
+    responses: { ...successes(responses, schema), ...failures(problems) },
   }
 }
 
@@ -185,26 +186,26 @@ function unwrapNullish(schema: z.ZodType): z.ZodType {
     : schema
 }
 
-function parameters(params: unknown, querystring: unknown) {
+function parameters(params: unknown, querystring: unknown, cookieMode: boolean) {
   return {
     ...(params === undefined ? {} : { path: params as z.ZodObject }),
     ...(querystring === undefined ? {} : { query: querystring as z.ZodObject }),
+    ...(cookieMode ? { header: cookieHeader } : {}),
   }
 }
 
 function successes(
   responses: Responses,
-  description: string,
-  mediaType: string,
-  eventStream: boolean,
+  { success: description = '', mediaType = 'application/json', eventStream, cookieMode }: FastifySchema,
 ): ZodOpenApiResponsesObject {
+  const headers = cookieMode ? { headers: cookieHeaders } : {}
   const stream = eventStream ? { 'text/event-stream': { schema: { type: 'string' } } as const } : {}
   return Object.fromEntries(
     Object.entries(responses).map(([status, schema]) => [
       status,
       schema.def.type === 'undefined'
-        ? { description }
-        : { description, content: { [mediaType]: { schema }, ...stream } },
+        ? { description, ...headers }
+        : { description, ...headers, content: { [mediaType]: { schema }, ...stream } },
     ]),
   )
 }
@@ -229,6 +230,22 @@ function failures(codes: readonly ProblemCode[]): ZodOpenApiResponsesObject {
     ]),
   )
 }
+
+const cookieHeader = z.object({
+  'Latchkey-Transport': z.literal('cookie').optional().meta({
+    description:
+      'Needed where `transport` is `cookie`. It takes a preflight, so that no other page can send it.',
+    example: 'cookie',
+  }),
+})
+
+const cookieHeaders = {
+  'Set-Cookie': {
+    description: 'The refresh token, or its removal, where `transport` is `cookie`.',
+    schema: { type: 'string' },
+    example: '__Host-latchkey=lkr_AZorPE1eX2CK...; Max-Age=604800; Path=/; HttpOnly; Secure; SameSite=Strict',
+  },
+} as const
 
 const throttleHeaders = {
   'Retry-After': {

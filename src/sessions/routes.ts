@@ -7,6 +7,7 @@ import type { Scope } from '../http/validation.ts'
 import { checkScope } from '../tokens/bearer.ts'
 import { requireOwnIds, requireScope } from '../tokens/guard.ts'
 import { ACCOUNT_SCOPE } from '../tokens/roles.ts'
+import { type CheckOrigin, isWorthless, removeCookie, setCookie, tokenInCookie } from './cookie.ts'
 import {
   AccessTokenBody,
   ClaimsBody,
@@ -26,12 +27,13 @@ export interface SessionRoutesParts {
   readonly guard: onRequestHookHandler
   readonly requireSession: onRequestAsyncHookHandler
   readonly shed: Shedding
+  readonly checkOrigin: CheckOrigin
 }
 
 /** POST /auth/login, /auth/refresh, /auth/token, /auth/logout; GET /me; GET and DELETE /account/sessions. */
 export async function sessionRoutes(
   scope: Scope,
-  { sessions, guard, requireSession, shed }: SessionRoutesParts,
+  { sessions, guard, requireSession, shed, checkOrigin }: SessionRoutesParts,
 ): Promise<void> {
   scope.post(
     '/auth/login',
@@ -41,6 +43,7 @@ export async function sessionRoutes(
         operationId: 'logIn',
         summary: 'Open a session',
         tags: ['auth'],
+        cookieMode: true,
         body: LoginRequest,
         response: { 200: TokensBody },
         success: 'The session is open.',
@@ -53,9 +56,12 @@ export async function sessionRoutes(
         ],
       },
     },
-    async (request) => {
-      const { email, password, ...wish } = request.body
-      return tokensBody(await sessions.logIn(emailKey(email), password, wish, clientOf(request)))
+    async (request, reply) => {
+      const { email, password, transport = 'body', ...wish } = request.body
+      checkOrigin(transport, request)
+      const tokens = await sessions.logIn(emailKey(email), password, wish, clientOf(request))
+      setCookie(reply, transport, tokens)
+      return tokensBody(tokens, transport)
     },
   )
 
@@ -68,8 +74,9 @@ export async function sessionRoutes(
         summary: 'Exchange a refresh token for new tokens',
         description:
           'A refresh token works once. For 10 s the previous one gets the same answer again, in case the first was ' +
-          'lost; an older one ends the session.',
+          'lost; an older one ends the session. A cookie whose token will never be good again is removed.',
         tags: ['auth'],
+        cookieMode: true,
         body: RefreshRequest,
         response: { 200: TokensBody },
         success: 'New tokens of the same session.',
@@ -83,9 +90,16 @@ export async function sessionRoutes(
         ],
       },
     },
-    async (request) => {
-      const { refresh_token: token, ...wish } = request.body
-      return tokensBody(await sessions.refresh(token, wish, clientOf(request)))
+    async (request, reply) => {
+      const { refresh_token: given, transport = 'body', ...wish } = request.body
+      checkOrigin(transport, request)
+      const token = given ?? tokenInCookie(request)
+      const tokens = await sessions.refresh(token, wish, clientOf(request)).catch((error) => {
+        if (isWorthless(error)) removeCookie(reply, transport)
+        throw error
+      })
+      setCookie(reply, transport, tokens)
+      return tokensBody(tokens, transport)
     },
   )
 
@@ -151,6 +165,7 @@ export async function sessionRoutes(
           description: 'To end more than this one takes the scope `account`.',
           tags: ['auth'],
           guarded: true,
+          cookieMode: true,
           body: LogoutRequest.nullish(),
           response: { 204: z.undefined() },
           success: 'Signed out; the access tokens are refused from now on, on other nodes within a second.',
@@ -158,10 +173,12 @@ export async function sessionRoutes(
         },
       },
       async (request, reply) => {
-        const which = request.body?.scope ?? 'this'
+        const { scope: which = 'this', transport = 'body' } = request.body ?? {}
+        checkOrigin(transport, request)
         // A token with fewer scopes, or a service's, speaks for its own session and not for the account.
         if (which !== 'this') checkScope(request.user, ACCOUNT_SCOPE)
         await sessions.logOut(request.user, which, clientOf(request))
+        if (which !== 'others') removeCookie(reply, transport)
         return reply.code(204).send()
       },
     )

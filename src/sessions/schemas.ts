@@ -20,14 +20,33 @@ const wish = {
   }),
 }
 
+/** Where the refresh token travels; in bodies unless it is given. */
+export const Transport = z
+  .enum(['body', 'cookie'])
+  .optional()
+  .meta({
+    description:
+      'Where the refresh token travels: `body`, unless it is given. `cookie` is for pages on the same site: it ' +
+      'stands in `__Host-latchkey` (HttpOnly, Secure, SameSite=Strict) and in no body. It needs the header ' +
+      '`Latchkey-Transport: cookie`, and an Origin of CORS_ORIGINS or of JWT_ISSUER.',
+  })
+
 export const LoginRequest = z
-  .strictObject({ email: EmailAddress, password: Password, ...wish })
+  .strictObject({ email: EmailAddress, password: Password, ...wish, transport: Transport })
   .meta({ id: 'LoginRequest' })
 
 export const RefreshRequest = z
   .strictObject({
-    refresh_token: z.string().min(1).max(256).meta({ example: 'lkr_AZorPE1eX2CK...' }),
+    refresh_token: z.string().min(1).max(256).optional().meta({
+      description: 'Needed, unless `transport` is `cookie`: then it must not be there.',
+      example: 'lkr_AZorPE1eX2CK...',
+    }),
     ...wish,
+    transport: Transport,
+  })
+  .refine(({ refresh_token, transport }) => (refresh_token === undefined) === (transport === 'cookie'), {
+    path: ['refresh_token'],
+    message: 'must stand in the body, or with transport cookie in the cookie alone',
   })
   .meta({ id: 'RefreshRequest' })
 
@@ -47,6 +66,10 @@ export const LogoutRequest = z
       .enum(['this', 'others', 'all'])
       .default('this')
       .meta({ description: 'This session, all the others of the account, or all.' }),
+    transport: Transport.meta({
+      description:
+        '`cookie` removes the cookie as well, unless only others end; it needs what it needs at a login.',
+    }),
   })
   .meta({ id: 'LogoutRequest' })
 
@@ -66,7 +89,10 @@ const GrantedScope = z.string().meta({ description: 'Scopes, separated by spaces
 export const TokensBody = z
   .object({
     ...AccessTokenFields,
-    refresh_token: z.string().meta({ description: 'For one refresh.', example: 'lkr_AZorPE1eX2CK...' }),
+    refresh_token: z.string().optional().meta({
+      description: 'For one refresh. Always there, unless `transport` was `cookie`.',
+      example: 'lkr_AZorPE1eX2CK...',
+    }),
     refresh_token_expires_in: z
       .int()
       .nonnegative()

@@ -1,17 +1,18 @@
 import type { z } from 'zod'
 import type { Claims } from '../tokens/claims.ts'
 import type { AccessToken } from '../tokens/mint.ts'
+import type { Transport } from './cookie.ts'
 import type { Tokens } from './issue.ts'
 import type { AccessTokenBody, SessionBody, TokensBody } from './schemas.ts'
 import type { Session } from './store.ts'
 
-/** Tokens as they go over the wire. */
-export function tokensBody(tokens: Tokens): z.input<typeof TokensBody> {
+/** Tokens as they go over the wire; in cookie mode without the refresh token, which no script is to see. */
+export function tokensBody(tokens: Tokens, transport: Transport): z.input<typeof TokensBody> {
   return {
     access_token: tokens.accessToken,
     token_type: 'Bearer',
     expires_in: tokens.expiresIn,
-    refresh_token: tokens.refreshToken,
+    ...(transport === 'body' && { refresh_token: tokens.refreshToken }),
     refresh_token_expires_in: tokens.refreshTokenExpiresIn,
     scope: tokens.scope,
   }

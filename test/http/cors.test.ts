@@ -70,7 +70,7 @@ function isReadable(t: Test, { headers }: LightMyRequestResponse, origin: string
     headers['access-control-expose-headers'],
     'Date, Location, RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate, X-Request-Id',
   )
-  t.notOk('access-control-allow-credentials' in headers)
+  t.equal(headers['access-control-allow-credentials'], 'true')
 }
 
 t.test('and every kind of error', async (t) => {
@@ -147,13 +147,14 @@ t.test('a preflight needs no token, and is good for two hours', async (t) => {
     t.equal(reply.body, '')
     t.match(reply.headers, {
       'access-control-allow-origin': ORIGIN,
-      'access-control-allow-headers': 'Authorization, Content-Type, X-Request-Id',
+      'access-control-allow-credentials': 'true',
+      'access-control-allow-headers': 'Authorization, Content-Type, Latchkey-Transport, X-Request-Id',
       'access-control-max-age': '7200',
       vary: 'Origin',
     })
     const methods = String(reply.headers['access-control-allow-methods']).split(', ')
     t.ok(methods.includes(method), method)
-    t.strictSame(corsHeaders(reply).length, 4, 'and nothing else: no credentials')
+    t.strictSame(corsHeaders(reply).length, 5, 'and nothing else')
   }
   t.strictSame(service.events('login_failed'), [])
 })

@@ -35,6 +35,7 @@ const headers = fc.dictionary(
     'origin',
     'expect',
     'cookie',
+    'latchkey-transport',
   ),
   headerText,
 )
@@ -68,6 +69,7 @@ const plausible = fc.record(
     new_password: field,
     refresh_token: fc.oneof(fc.stringMatching(/^lkr_[\w-]{86}$/), field),
     scope: field,
+    transport: fc.oneof(fc.constantFrom('body', 'cookie'), field),
   },
   { requiredKeys: [] },
 )

@@ -71,6 +71,12 @@ for (const database of databases) {
       string
     >
     await server.send('POST', '/auth/login', { body: { email, password: 'canary password' }, headers })
+    const page = { origin: 'http://localhost:3000', 'latchkey-transport': 'cookie' }
+    const inCookie = await server.send('POST', '/auth/refresh', {
+      body: { transport: 'cookie' },
+      headers: { ...page, cookie: `__Host-latchkey=${refreshToken}` },
+    })
+    t.match(inCookie.headers.get('set-cookie'), /^__Host-latchkey=lkr_/)
     await server.send('POST', '/auth/refresh', { body: { refresh_token: refreshToken } })
     await server.send('GET', `/me?access_token=${token}&canary-query`, {
       headers: { baggage: 'canary=baggage' },
@@ -87,7 +93,7 @@ for (const database of databases) {
     for (const [what, value] of Object.entries(never)) {
       t.notOk(sent.includes(String(value)), what)
     }
-    t.notMatch(sent, /canary|\$argon2|Bearer/i)
+    t.notMatch(sent, /canary|\$argon2|Bearer|__Host|lkr_/i)
     for (const span of collector.spans) {
       const sql = span.attributes['db.query.text']
       // Numbers that stand in a statement are limits and constants; texts stand nowhere.
