@@ -22,6 +22,8 @@ function importsOf(file: string): string[] {
 
 /** What other services import: the files behind the package's "exports". */
 const verifiers = ['verifier', 'fastify', 'express', 'web'].map((name) => `verifiers/${name}.ts`)
+/** What applications import, in browsers too. */
+const client = 'client/client.ts'
 
 /** Everything that a file imports, and what that imports, and so on. */
 function reach(file: string, seen = new Set<string>()): Set<string> {
@@ -45,7 +47,7 @@ t.test('the graph is that of the sources', async (t) => {
       t.ok(graph.has(name), `${file} imports ${name}`)
   }
   t.ok(reach('cli.ts').has('database/sqlite.ts'), 'the command reaches the database')
-  const reached = new Set(['cli.ts', ...verifiers].flatMap((file) => [file, ...reach(file)]))
+  const reached = new Set(['cli.ts', ...verifiers, client].flatMap((file) => [file, ...reach(file)]))
   t.strictSame(
     [...graph.keys()].filter((file) => !reached.has(file) && (graph.get(file) ?? []).length > 0),
     [],
@@ -100,7 +102,7 @@ t.test('what other services import brings no server and no database with it', as
   const exported = Object.values<{ default?: string }>(exports).map(dist)
   t.strictSame(
     exported.filter((file) => file !== undefined).map((file) => `${file}.ts`),
-    verifiers,
+    [...verifiers, client],
   )
   const packages = ['eventsource-parser', 'fast-jwt', 'lru-cache']
   const ofNode = ['node:buffer', 'node:crypto', 'node:timers/promises']
@@ -110,6 +112,7 @@ t.test('what other services import brings no server and no database with it', as
   // A guard gets its verifier as an argument; that of a standard Request runs where there is no Node.js.
   for (const file of ['verifiers/express.ts', 'verifiers/web.ts'])
     t.strictSame(reaches(file, /^(?!.*\.ts$)/), [], file)
+  t.strictSame(reaches(client, /^(?!client\/)/), [], 'the client stands by itself')
   for (const file of verifiers) {
     t.strictSame(
       reaches(
