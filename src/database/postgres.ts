@@ -4,6 +4,9 @@ import { Problem } from '../problem.ts'
 
 const ACQUIRE_TIMEOUT = 800
 const INT8 = 20
+/** A statement with a list in it has as many texts as the list has lengths: past this many they go unprepared. */
+const PREPARED_STATEMENTS = 200
+const FEATURE_NOT_SUPPORTED = '0A000'
 
 export interface PostgresOptions {
   readonly url: string
@@ -95,12 +98,28 @@ function adapt(client: pg.PoolClient): PostgresPoolClient {
 
 function wrap(client: pg.PoolClient): PostgresPoolClient {
   let broken = false
+  let prepares = true
+
+  // A statement that is prepared is parsed and planned once for each connection, and not each time.
+  async function send(text: string, values: unknown[]): Promise<pg.QueryResult> {
+    const name = prepares && values.length > 0 ? nameOf(text) : undefined
+    if (name === undefined) return client.query(text, values)
+    try {
+      return await client.query({ name, text, values })
+    } catch (error) {
+      // "Cached plan must not change result type": another node has migrated. Within a transaction this fails as well.
+      if ((error as pg.DatabaseError).code !== FEATURE_NOT_SUPPORTED) throw error
+      prepares = false
+      return client.query(text, values)
+    }
+  }
+
   return {
     query: (async (text: string, parameters: unknown[]) => {
       // So that a rollback doesn't wait for what has failed already.
       if (broken) return unavailable(new Error('the connection is broken'))
       try {
-        return await client.query(text, parameters)
+        return await send(text, parameters)
       } catch (error) {
         broken ||= isUnavailable(error)
         return fail(error)
@@ -111,9 +130,21 @@ function wrap(client: pg.PoolClient): PostgresPoolClient {
   }
 }
 
+const names = new Map<string, string>()
+
+// Each connection keeps its own statements, so a name need only be one within this process.
+function nameOf(text: string): string | undefined {
+  let name = names.get(text)
+  if (name === undefined && names.size < PREPARED_STATEMENTS) {
+    name = `latchkey_${names.size}`
+    names.set(text, name)
+  }
+  return name
+}
+
 // https://www.postgresql.org/docs/current/errcodes-appendix.html: classes and codes that speak of the server or of
 // the moment, not of the query.
-const momentary = /^(08|53|57|58|40001|40P01|55P03|25006)/
+const momentary = /^(08|53|57|58|40001|40P01|55P03|25006|25P02)/
 
 function isUnavailable(error: unknown): boolean {
   // What the server didn't say comes from the way to it: pg's own time-outs, a broken connection.

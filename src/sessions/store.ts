@@ -1,7 +1,7 @@
 import type { Insertable, Selectable } from 'kysely'
 import { rolesColumn, rolesFrom } from '../database/roles.ts'
 import type { AccountKind, AccountStatus, Db, SessionsTable, Tx } from '../database/schema.ts'
-import { transact, type Within } from '../database/transaction.ts'
+import { groupWrites, transact, type Within } from '../database/transaction.ts'
 import { revoke } from '../revocations/store.ts'
 import type { Revocation } from '../tokens/revocations.ts'
 
@@ -32,6 +32,7 @@ const SWEEP_BATCH = 500
 
 /** The queries on sessions. Each throws Problem database_unavailable where there is no database. */
 export function createSessionStore(db: Db) {
+  const write = groupWrites(db)
   return {
     async findCredentials(emailKey: string): Promise<Credentials | undefined> {
       const row = await db
@@ -86,13 +87,15 @@ export function createSessionStore(db: Db) {
 
     /** @returns whether this rotation took place: false if another one, or a logout, came first */
     async rotate(id: string, fromHash: Uint8Array, to: Partial<NewSession>): Promise<boolean> {
-      const row = await db
-        .updateTable('sessions')
-        .set(to)
-        .where('id', '=', id)
-        .where('secret_hash', '=', fromHash)
-        .returning('id')
-        .executeTakeFirst()
+      const row = await write((own) =>
+        own
+          .updateTable('sessions')
+          .set(to)
+          .where('id', '=', id)
+          .where('secret_hash', '=', fromHash)
+          .returning('id')
+          .executeTakeFirst(),
+      )
       return row !== undefined
     },
 
@@ -115,15 +118,17 @@ export function createSessionStore(db: Db) {
      * @returns whether it may be used
      */
     async useCredential(id: string, secretHash: Uint8Array, now: number): Promise<boolean> {
-      const row = await db
-        .updateTable('sessions')
-        .set({ last_used_at: now })
-        .where('id', '=', id)
-        .where('kind', '=', 'credential')
-        .where('secret_hash', '=', secretHash)
-        .where('expires_at', '>', now)
-        .returning('id')
-        .executeTakeFirst()
+      const row = await write((own) =>
+        own
+          .updateTable('sessions')
+          .set({ last_used_at: now })
+          .where('id', '=', id)
+          .where('kind', '=', 'credential')
+          .where('secret_hash', '=', secretHash)
+          .where('expires_at', '>', now)
+          .returning('id')
+          .executeTakeFirst(),
+      )
       return row !== undefined
     },
 

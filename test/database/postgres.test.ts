@@ -154,6 +154,47 @@ t.test('a deadlock or a lock that is not given is of the moment', async (t) => {
   })
 })
 
+t.test('what another node adds to a table while this one reads it is no fault', async (t) => {
+  const { database } = await open(t)
+  const { db } = database
+  await sql`create table growing (id integer)`.execute(db)
+  await sql`insert into growing values (1)`.execute(db)
+  const read = (from: typeof db) => sql`select * from growing where id = ${1}`.execute(from)
+  const prepared = async () => {
+    const { rows } = await sql<{ statement: string }>`
+      select statement from pg_prepared_statements where statement like ${'select * from growing%'}
+    `.execute(db)
+    return rows.length
+  }
+  t.match((await read(db)).rows, [{ id: 1 }])
+  t.equal(await prepared(), 1, 'the statement is prepared')
+  await sql`alter table growing add column size integer`.execute(db)
+  t.match((await read(db)).rows, [{ id: 1, size: null }])
+
+  const { database: second } = await open(t)
+  await sql`create table growing (id integer)`.execute(second.db)
+  await read(second.db)
+  const begun = second.db.transaction().execute(async (tx) => {
+    await sql`alter table growing add column size integer`.execute(tx)
+    return read(tx)
+  })
+  await t.rejects(begun, unavailable, 'a transaction is to be tried again')
+  await sql`alter table growing add column size integer`.execute(second.db)
+  t.same((await read(second.db)).rows, [])
+})
+
+t.test('statements without number take no room in the server’s memory', async (t) => {
+  const { database } = await open(t)
+  for (let length = 1; length <= 300; length++) {
+    const list = sql.join(Array.from({ length }, (_, index) => index))
+    await sql`select ${1}::integer in (${list})`.execute(database.db)
+  }
+  const { rows } = await sql<{ count: number }>`select count(*) from pg_prepared_statements`.execute(
+    database.db,
+  )
+  t.ok(Number(rows[0]?.count) <= 200)
+})
+
 t.test('a big integer comes as a number, and bytes as bytes', async (t) => {
   const { database } = await open(t)
   const { rows } = await sql`select 1767268800000::int8 as time, '\\x0102'::bytea as bytes`.execute(

@@ -1,6 +1,7 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import t from 'tap'
 import type { Db, Tx } from '../../src/database/schema.ts'
-import { afterCommit, transact } from '../../src/database/transaction.ts'
+import { afterCommit, groupWrites, transact } from '../../src/database/transaction.ts'
 import { emptyDatabase, openAsNode } from '../helpers/nodes.ts'
 import { NOON, someAccount } from '../helpers/rows.ts'
 import { databases } from '../helpers/service.ts'
@@ -71,6 +72,17 @@ for (const kind of databases) {
     t.equal(await count(db), 3)
   })
 
+  t.test(`single writes of the same moment are each done, on ${kind}`, async (t) => {
+    const { db } = await openAsNode(t, await emptyDatabase(t, kind))
+    const write = groupWrites(db)
+    const numbers = Array.from({ length: 100 }, (_, number) => number)
+    const done = await Promise.all(
+      numbers.map((number) => write((to) => insertAccount(to).then(() => number))),
+    )
+    t.same(done, numbers)
+    t.equal(await count(db), 100)
+  })
+
   t.test(`a transaction that began otherwise is refused, and undone, on ${kind}`, async (t) => {
     const { db } = await openAsNode(t, await emptyDatabase(t, kind))
     const beginning = db.transaction().execute(async (tx) => {
@@ -81,3 +93,44 @@ for (const kind of databases) {
     t.equal(await count(db), 0)
   })
 }
+
+t.test('on SQLite they share a transaction, at most 32 of them', async (t) => {
+  const sent: string[] = []
+  const url = await emptyDatabase(t, 'sqlite')
+  const { db } = await openAsNode(t, url, { onStatement: ({ sql }) => sent.push(sql) })
+  const write = groupWrites(db)
+  sent.length = 0
+  await Promise.all(Array.from({ length: 40 }, () => write(insertAccount)))
+  const shape = sent.map((text) => text.split(' ')[0])
+  const group = (size: number) => ['begin', ...Array(size).fill('insert'), 'commit']
+  t.same(shape, [...group(32), ...group(8)])
+})
+
+t.test('where SQLite can’t commit one, it does none of them, and each hears of it', async (t) => {
+  const { db } = await openAsNode(t, await emptyDatabase(t, 'sqlite'))
+  const write = groupWrites(db)
+  const failing = async (to: Db | Tx) => {
+    await insertAccount(to)
+    throw new Error('it went wrong')
+  }
+  const settled = await Promise.allSettled([write(insertAccount), write(failing), write(insertAccount)])
+  t.same(
+    settled.map(({ status }) => status),
+    ['rejected', 'rejected', 'rejected'],
+  )
+  t.equal(await count(db), 0)
+  await write(insertAccount)
+  t.equal(await count(db), 1, 'the next ones are not held back')
+})
+
+t.test('each write is told of in the context of whoever asked for it', async (t) => {
+  const asked = new AsyncLocalStorage<number>()
+  const seen: unknown[] = []
+  const onStatement = ({ sql }: { sql: string }) => {
+    if (sql.startsWith('insert into "accounts"')) seen.push(asked.getStore())
+  }
+  const { db } = await openAsNode(t, await emptyDatabase(t, 'sqlite'), { onStatement })
+  const write = groupWrites(db)
+  await Promise.all([1, 2, 3].map((number) => asked.run(number, () => write(insertAccount))))
+  t.same(seen, [1, 2, 3])
+})

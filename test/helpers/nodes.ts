@@ -1,5 +1,5 @@
 import type { Test } from 'tap'
-import { type Database, openDatabase } from '../../src/database/open.ts'
+import { type Database, type DatabaseOptions, openDatabase } from '../../src/database/open.ts'
 import { createPostgresDatabase } from './postgres.ts'
 import { emptyFolder } from './process.ts'
 import type { DatabaseName } from './service.ts'
@@ -16,9 +16,9 @@ export async function emptyDatabase(t: Test, kind: DatabaseName): Promise<string
 export async function openAsNode(
   t: Test,
   url: string,
-  onIdleError: (error: Error) => void = () => {},
+  options: Partial<DatabaseOptions> = {},
 ): Promise<Database> {
-  const database = await openDatabase({ url, poolSize: 10, onIdleError })
+  const database = await openDatabase({ url, poolSize: 10, onIdleError: () => {}, ...options })
   t.teardown(() => database.close())
   return database
 }

@@ -318,7 +318,7 @@ t.test('once PostgreSQL is back, what came meanwhile is read, and it tells again
   const postgres = await startPostgres()
   t.teardown(() => postgres.destroy())
   const broken: Error[] = []
-  const here = await openAsNode(t, postgres.url, (error) => broken.push(error))
+  const here = await openAsNode(t, postgres.url, { onIdleError: (error) => broken.push(error) })
   const { follower, revocations, refuses, said } = nodeOn(t, here, { interval: NEVER })
   const polling = nodeOn(t, here, { interval: 20 })
   await follower.start()

@@ -33,5 +33,5 @@ function onPostgres(url: string, sql: string): Run {
   const pool = new pg.Pool({ connectionString: url, max: 10, keepAlive: true })
   let position = 0
   const text = sql.replaceAll('?', () => `$${++position}`)
-  return async (parameters) => (await pool.query(text, [...parameters])).rows
+  return async (parameters) => (await pool.query({ name: 'bare', text, values: [...parameters] })).rows
 }
