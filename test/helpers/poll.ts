@@ -7,7 +7,7 @@
 export async function poll<Result>(
   what: string,
   check: () => Result | undefined | false | Promise<Result | undefined | false>,
-  deadline = 10_000,
+  deadline = 30_000,
 ): Promise<Result> {
   const end = Date.now() + deadline
   for (;;) {
