@@ -10,7 +10,7 @@ import { parseArgs } from 'node:util'
 import { prepare } from './harness/prepare.ts'
 import type { RunOptions, Suite } from './harness/types.ts'
 
-const suites = ['guarded', 'login', 'refresh', 'growth', 'revocation', 'footprint'] as const
+const suites = ['guarded', 'login', 'refresh', 'growth', 'revocation', 'footprint', 'profile'] as const
 type Name = (typeof suites)[number]
 
 const { values, positionals } = parseArgs({
@@ -35,7 +35,7 @@ const named = positionals.map(nameOf)
 await prepare()
 const { LOAD_CORE, canPin, pin } = await import('./harness/cores.ts')
 const { failuresOf, readFloor } = await import('./harness/floor.ts')
-const { keepCharts } = await import('./harness/charts.ts')
+const { keepCharts, keepDrawings } = await import('./harness/charts.ts')
 const { keepResults } = await import('./harness/results.ts')
 const { textOf } = await import('./harness/table.ts')
 
@@ -51,7 +51,9 @@ for (const name of wanted) {
   found.push(result)
   console.log(textOf(result))
   // At once: a later suite may fail.
-  if (!quick && !check) await keepCharts(await keepResults([result], options, suites))
+  if (quick || check) continue
+  await keepCharts(await keepResults([result], options, suites))
+  await keepDrawings(result)
 }
 
 if (check) {

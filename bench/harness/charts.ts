@@ -1,8 +1,15 @@
-import { writeFile } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { asMeasured, barChart } from './chart.ts'
 import { type Line, lineChart } from './line-chart.ts'
 import type { KeptResult, Results } from './results.ts'
+import type { SuiteResult } from './types.ts'
+
+/** Writes what a suite has drawn itself. */
+export async function keepDrawings({ drawings = {} }: Pick<SuiteResult, 'drawings'>): Promise<void> {
+  for (const [name, drawing] of Object.entries(drawings)) await write(name, drawing)
+}
 
 /** Draws bench/chart.svg from the guarded suite and bench/growth.svg from the growth suite, where they are there. */
 export async function keepCharts({ suites }: Results): Promise<void> {
@@ -43,5 +50,7 @@ function whereOf({ run: { date, machine } }: KeptResult): string {
 }
 
 async function write(name: string, content: string): Promise<void> {
-  await writeFile(fileURLToPath(new URL(`../${name}`, import.meta.url)), content)
+  const path = fileURLToPath(new URL(`../${name}`, import.meta.url))
+  await mkdir(dirname(path), { recursive: true })
+  await writeFile(path, content)
 }

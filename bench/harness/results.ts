@@ -21,7 +21,7 @@ export interface Machine {
 }
 
 /** A suite's result, with when, how and where it was found. */
-export interface KeptResult extends SuiteResult {
+export interface KeptResult extends Omit<SuiteResult, 'drawings'> {
   readonly run: RunOptions & { readonly date: string; readonly machine: Machine }
 }
 
@@ -62,7 +62,7 @@ export async function keepResults(
   const { rounds, seconds, largest } = options
   const run = { date: new Date().toISOString(), rounds, seconds, largest, machine: describeMachine() }
   const byName = new Map((await readResults(path)).suites.map((each) => [each.suite, each]))
-  for (const each of found) byName.set(each.suite, { run, ...each })
+  for (const { drawings: _, ...each } of found) byName.set(each.suite, { run, ...each })
   const suites = order.flatMap((name) => byName.get(name) ?? [])
   await writeFile(path, `${jsonText({ suites })}\n`)
   return { suites }

@@ -4,6 +4,9 @@ const STYLE = `
     .title { font-size: 16px; font-weight: 600 }
     .quiet { fill: #59636e }
     .group { font-size: 12px; font-weight: 600; fill: #59636e }
+    .frame { font-size: 11px }
+    .flame { stroke: none }
+    .Latchkey { fill: #54aeff } .packages { fill: #d8b9ff } .Node { fill: #d0d7de } .collector { fill: #ffb77c }
     .axis { stroke: #d1d9e0; stroke-width: 1 }
     .bar { fill: #8c959f }
     .bar.own { fill: #0969da }
@@ -17,6 +20,7 @@ const STYLE = `
     @media (prefers-color-scheme: dark) {
       text { fill: #f0f6fc }
       .quiet, .group { fill: #9198a1 }
+      .Latchkey { fill: #1158c7 } .packages { fill: #6e40c9 } .Node { fill: #3d444d } .collector { fill: #9e4a03 }
       .axis { stroke: #3d444d }
       .bar { fill: #656c76 }
       .bar.own { fill: #4493f8 }
@@ -54,6 +58,15 @@ ${shapes.map((shape) => `  ${shape}`).join('\n')}
 /** An element without content. */
 export function shape(name: string, attributes: Readonly<Record<string, string | number>>): string {
   return `<${name}${written(attributes)}/>`
+}
+
+/** An element that tells its name to who points at it. */
+export function titled(
+  name: string,
+  attributes: Readonly<Record<string, string | number>>,
+  title: string,
+): string {
+  return `<${name}${written(attributes)}><title>${escaped(title)}</title></${name}>`
 }
 
 /** A line of text. @param attributes x and y of its baseline, class, text-anchor */

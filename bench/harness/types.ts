@@ -31,6 +31,8 @@ export interface SuiteResult {
   readonly ratios: readonly Ratio[]
   /** What could not be measured here and why; how to read it. */
   readonly notes: readonly string[]
+  /** SVG documents, by the file in bench/ that they are kept in. */
+  readonly drawings?: Readonly<Record<string, string>>
 }
 
 /** How a run is done. */

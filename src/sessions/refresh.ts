@@ -80,13 +80,7 @@ export function createRefresh(parts: RefreshParts): Refresh {
     const salt = rotationSalt()
     const child = childToken(token, salt, session)
     const expires_at = issue.expiryFrom(now, session.created_at)
-    const to = {
-      rotation_salt: salt,
-      secret_hash: hashOf(child.secret),
-      rotated_at: now,
-      last_used_at: now,
-      expires_at,
-    }
+    const to = { rotation_salt: salt, secret_hash: hashOf(child.secret), rotated_at: now, expires_at }
     if (!(await store.rotate(session.id, session.secret_hash, to))) return undefined
     return issue.tokensFor({ ...session, expires_at }, child, granted, now)
   }

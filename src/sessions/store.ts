@@ -1,4 +1,5 @@
 import type { Insertable, Selectable } from 'kysely'
+import { type Given, prepare } from '../database/prepared.ts'
 import { rolesColumn, rolesFrom } from '../database/roles.ts'
 import type { AccountKind, AccountStatus, Db, SessionsTable, Tx } from '../database/schema.ts'
 import { groupWrites, transact, type Within } from '../database/transaction.ts'
@@ -23,6 +24,9 @@ export type OpenSession = Session & {
   readonly roles: readonly string[]
 }
 
+/** What a rotation writes into the row of a session. */
+export type Rotation = Pick<Session, 'rotation_salt' | 'secret_hash' | 'rotated_at' | 'expires_at'>
+
 /** Which sessions of an account: one, all but one, or all. */
 export type Which = { readonly only: string } | { readonly except: string } | 'all'
 
@@ -33,6 +37,43 @@ const SWEEP_BATCH = 500
 /** The queries on sessions. Each throws Problem database_unavailable where there is no database. */
 export function createSessionStore(db: Db) {
   const write = groupWrites(db)
+
+  const existing = prepare((given: Given<Pick<Session, 'id'>>) =>
+    db.selectFrom('sessions').select('id').where('id', '=', given('id')),
+  )
+  const withAccount = prepare((given: Given<Pick<Session, 'id'>>) =>
+    db
+      .selectFrom('sessions')
+      .innerJoin('accounts', 'accounts.id', 'sessions.account_id')
+      .selectAll('sessions')
+      .select(['accounts.status', 'accounts.kind as account_kind', rolesColumn])
+      .where('sessions.id', '=', given('id')),
+  )
+  const rotation = prepare((given: Given<Rotation & { id: string; from_hash: Uint8Array }>) =>
+    db
+      .updateTable('sessions')
+      .set({
+        rotation_salt: given('rotation_salt'),
+        secret_hash: given('secret_hash'),
+        rotated_at: given('rotated_at'),
+        last_used_at: given('rotated_at'),
+        expires_at: given('expires_at'),
+      })
+      .where('id', '=', given('id'))
+      .where('secret_hash', '=', given('from_hash'))
+      .returning('id'),
+  )
+  const use = prepare((given: Given<{ id: string; secret_hash: Uint8Array; now: number }>) =>
+    db
+      .updateTable('sessions')
+      .set({ last_used_at: given('now') })
+      .where('id', '=', given('id'))
+      .where('kind', '=', 'credential')
+      .where('secret_hash', '=', given('secret_hash'))
+      .where('expires_at', '>', given('now'))
+      .returning('id'),
+  )
+
   return {
     async findCredentials(emailKey: string): Promise<Credentials | undefined> {
       const row = await db
@@ -70,33 +111,19 @@ export function createSessionStore(db: Db) {
     },
 
     async exists(id: string): Promise<boolean> {
-      const row = await db.selectFrom('sessions').select('id').where('id', '=', id).executeTakeFirst()
-      return row !== undefined
+      const rows = await existing(db, { id })
+      return rows.length > 0
     },
 
     async find(id: string): Promise<OpenSession | undefined> {
-      const row = await db
-        .selectFrom('sessions')
-        .innerJoin('accounts', 'accounts.id', 'sessions.account_id')
-        .selectAll('sessions')
-        .select(['accounts.status', 'accounts.kind as account_kind', rolesColumn])
-        .where('sessions.id', '=', id)
-        .executeTakeFirst()
+      const [row] = await withAccount(db, { id })
       return row && { ...row, roles: rolesFrom(row.roles) }
     },
 
     /** @returns whether this rotation took place: false if another one, or a logout, came first */
-    async rotate(id: string, fromHash: Uint8Array, to: Partial<NewSession>): Promise<boolean> {
-      const row = await write((own) =>
-        own
-          .updateTable('sessions')
-          .set(to)
-          .where('id', '=', id)
-          .where('secret_hash', '=', fromHash)
-          .returning('id')
-          .executeTakeFirst(),
-      )
-      return row !== undefined
+    async rotate(id: string, fromHash: Uint8Array, to: Rotation): Promise<boolean> {
+      const rows = await write((own) => rotation(own, { id, from_hash: fromHash, ...to }))
+      return rows.length > 0
     },
 
     /** @returns the account's sessions that have not expired, the last used first, at most `limit` */
@@ -118,18 +145,8 @@ export function createSessionStore(db: Db) {
      * @returns whether it may be used
      */
     async useCredential(id: string, secretHash: Uint8Array, now: number): Promise<boolean> {
-      const row = await write((own) =>
-        own
-          .updateTable('sessions')
-          .set({ last_used_at: now })
-          .where('id', '=', id)
-          .where('kind', '=', 'credential')
-          .where('secret_hash', '=', secretHash)
-          .where('expires_at', '>', now)
-          .returning('id')
-          .executeTakeFirst(),
-      )
-      return row !== undefined
+      const rows = await write((own) => use(own, { id, secret_hash: secretHash, now }))
+      return rows.length > 0
     },
 
     /**

@@ -82,7 +82,9 @@ export function createTabs(t: Test, { origin = 'http://localhost:3000' } = {}): 
         const response = await poll('an answer', async () => {
           const answer = await fetch(input instanceof Request ? input.clone() : input, { ...init, headers })
           // On a machine with much else to do it is too much for the service, which no test here is about.
-          return (answer.status !== 503 || Object(await answer.clone().json()).code !== 'overloaded') && answer
+          return (
+            (answer.status !== 503 || Object(await answer.clone().json()).code !== 'overloaded') && answer
+          )
         })
         if (hasCookies) keepCookies(response)
         return response

@@ -22,14 +22,16 @@ export interface NodeOptions {
   readonly core: number | 'all'
   readonly secret?: Buffer
   readonly env?: Readonly<Record<string, string>>
+  /** Flags of Node.js's, beside those of `npm start`. */
+  readonly flags?: readonly string[]
 }
 
 /** Starts the build as for production. It is ready when this resolves. */
 export async function startNode(options: NodeOptions): Promise<Node> {
-  const { databaseUrl, core, secret = randomBytes(32), env = {} } = options
+  const { databaseUrl, core, secret = randomBytes(32), env = {}, flags = [] } = options
   const port = await freePort()
   const url = `http://127.0.0.1:${port}`
-  const script = [...productionFlags, join(ROOT, 'dist/cli.js'), 'serve']
+  const script = [...productionFlags, ...flags, join(ROOT, 'dist/cli.js'), 'serve']
   const [command, args] = onCores(core, process.execPath, script)
   const server = start(command, {
     args,
