@@ -1,0 +1,41 @@
+import { useSyncExternalStore } from 'react'
+import { Home } from './Home.tsx'
+import { SignIn } from './SignIn.tsx'
+import { SignUp } from './SignUp.tsx'
+import { useSession } from './session.ts'
+import { Title } from './Title.tsx'
+import { explain } from './words.ts'
+
+function onHash(changed: () => void): () => void {
+  addEventListener('hashchange', changed)
+  return () => removeEventListener('hashchange', changed)
+}
+
+/** The whole page: which view there is follows from the session and from the part of the address after #. */
+export function App() {
+  const [session, open] = useSession()
+  const path = useSyncExternalStore(onHash, () => location.hash)
+
+  switch (session.is) {
+    case 'opening':
+      return <p className="opening">Opening …</p>
+    case 'unknown':
+      return (
+        <main className="door">
+          <Title>Just a moment</Title>
+          <p role="alert" className="notice bad">
+            {explain(session.error)}
+          </p>
+          <p>If you were signed in you still are. This page goes on by itself as soon as it can.</p>
+          <button type="button" onClick={open}>
+            Try again
+          </button>
+        </main>
+      )
+    case 'out':
+      return path === '#sign-up' ? <SignUp /> : <SignIn reason={session.reason} />
+    case 'in':
+      // A key of its own: nothing of one session is left for the next.
+      return <Home key={session.since} path={path} />
+  }
+}
