@@ -22,7 +22,7 @@ export async function createApp({
   latchkeyUrl,
   page,
 }: AppParts): Promise<FastifyInstance> {
-  const app = Fastify({ logger: true, disableRequestLogging: true })
+  const app = Fastify({ logger: { level: 'warn' } })
   await app.register(latchkey, verifier)
   app.addHook('onClose', () => revenue.close())
 

@@ -1,9 +1,9 @@
 import { useSyncExternalStore } from 'react'
+import { Door } from './Door.tsx'
 import { Home } from './Home.tsx'
 import { SignIn } from './SignIn.tsx'
 import { SignUp } from './SignUp.tsx'
 import { useSession } from './session.ts'
-import { Title } from './Title.tsx'
 import { explain } from './words.ts'
 
 function onHash(changed: () => void): () => void {
@@ -21,16 +21,12 @@ export function App() {
       return <p className="opening">Opening …</p>
     case 'unknown':
       return (
-        <main className="door">
-          <Title>Just a moment</Title>
-          <p role="alert" className="notice bad">
-            {explain(session.error)}
-          </p>
-          <p>If you were signed in you still are. This page goes on by itself as soon as it can.</p>
+        <Door title="Just a moment" fault={explain(session.error)}>
+          <p>If you were signed in you still are: this page goes on by itself as soon as it can.</p>
           <button type="button" onClick={open}>
             Try again
           </button>
-        </main>
+        </Door>
       )
     case 'out':
       return path === '#sign-up' ? <SignUp /> : <SignIn reason={session.reason} />

@@ -11,7 +11,8 @@ import { Trouble } from './Trouble.tsx'
 import { Weekly } from './Weekly.tsx'
 import { longDay } from './words.ts'
 
-const WEEK = 7 * 86_400_000
+/** @param monday as 2026-11-16 */
+const lastDayOf = (monday: string) => longDay(new Date(Date.parse(monday) + 6 * 86_400_000).toISOString())
 
 /** What somebody may see follows from the scopes of the token. The server decides by the same, so this hides no secret. */
 export function Dashboard({ me }: { readonly me: Polled<Claims> }) {
@@ -23,7 +24,7 @@ export function Dashboard({ me }: { readonly me: Polled<Claims> }) {
         <Title>Revenue</Title>
       </div>
       <Trouble of={[me]} />
-      {scopes ? <NoAccess /> : <Skeleton />}
+      {scopes ? <NoAccess /> : <Skeleton hasDeals={false} />}
     </>
   )
 }
@@ -67,7 +68,7 @@ function Figures({ me, hasDeals }: FiguresProps) {
       <div className="head">
         <div>
           <Title>Revenue</Title>
-          {last && <p>Weeks up to {longDay(new Date(Date.parse(last.week) + WEEK - 1).toISOString())}</p>}
+          <p>{last ? `Weeks up to ${lastDayOf(last.week)}` : 'Loading …'}</p>
         </div>
         <fieldset className="choice">
           <legend className="unseen">Weeks to show</legend>
@@ -87,7 +88,7 @@ function Figures({ me, hasDeals }: FiguresProps) {
           {hasDeals && value.deals && <Deals deals={value.deals} />}
         </div>
       ) : (
-        <Skeleton />
+        <Skeleton hasDeals={hasDeals} />
       )}
     </>
   )

@@ -1,8 +1,8 @@
-import { Bar, BarChart, LabelList, XAxis, YAxis } from 'recharts'
+import { Bar, BarChart, XAxis, YAxis } from 'recharts'
 import type { Deal } from '../server/revenue.ts'
-import { count, longDay, money, roundMoney } from './words.ts'
+import { count, longDay, money, shortDay } from './words.ts'
 
-const stages = ['Lead', 'Proposal', 'Negotiation', 'Contract'] as const
+const stages = ['Contract', 'Negotiation', 'Proposal', 'Lead'] as const
 
 /** What analysts see besides: each deal, and how much there is at each stage. */
 export function Deals({ deals }: { readonly deals: readonly Deal[] }) {
@@ -12,30 +12,41 @@ export function Deals({ deals }: { readonly deals: readonly Deal[] }) {
     const there = deals.filter((deal) => deal.stage === stage)
     return { stage, cents: there.reduce((sum, { cents }) => sum + cents, 0), number: there.length }
   })
-  const inWords = byStage.map(
-    ({ stage, cents, number }) => `${stage}: ${money(cents)} in ${count(number, 'deal')}`,
-  )
   return (
     <section className="card deals" aria-labelledby="deals">
       <h2 id="deals">Deals in progress</h2>
-      <p className="figure">
-        {money(total)} <small>of which {money(expected)} is to be expected, by the chances</small>
-      </p>
+      <p className="figure">{money(total)}</p>
+      <p className="beside">{money(expected)} if weighted by chance</p>
       <BarChart
         responsive
         className="stages"
         layout="vertical"
-        data={byStage}
-        margin={{ top: 0, right: 64, bottom: 0, left: 0 }}
-        barCategoryGap="28%"
-        title={`Deals by stage. ${inWords.join('; ')}.`}
+        data={[Object.fromEntries(byStage.map(({ stage, cents }) => [stage, cents]))]}
+        margin={{ top: 0, right: 0, bottom: 0, left: 0 }}
+        barCategoryGap={0}
+        accessibilityLayer={false}
+        role="img"
+        aria-label="How much there is at each stage. The same stands below."
       >
-        <XAxis type="number" hide />
-        <YAxis type="category" dataKey="stage" width="auto" axisLine={false} tickLine={false} />
-        <Bar dataKey="cents" radius={3} isAnimationActive={false}>
-          <LabelList dataKey="cents" position="right" formatter={(cents) => roundMoney(Number(cents))} />
-        </Bar>
+        <XAxis type="number" hide domain={[0, 'dataMax']} />
+        <YAxis type="category" hide />
+        {stages.map((stage) => (
+          <Bar
+            key={stage}
+            className={stage.toLowerCase()}
+            dataKey={stage}
+            stackId="all"
+            isAnimationActive={false}
+          />
+        ))}
       </BarChart>
+      <ul className="keys">
+        {byStage.map(({ stage, cents, number }) => (
+          <li key={stage} className={`key ${stage.toLowerCase()}`}>
+            {stage} <b>{money(cents)}</b> <small>{count(number, 'deal')}</small>
+          </li>
+        ))}
+      </ul>
       <table>
         <thead>
           <tr>
@@ -61,11 +72,11 @@ export function Deals({ deals }: { readonly deals: readonly Deal[] }) {
                 {customer}
                 <small className="roomy">{owner}</small>
                 <small className="narrow">
-                  {stage}, closes {longDay(closes_on)}
+                  {stage}, closes {shortDay(closes_on)}
                 </small>
               </th>
               <td className="roomy">
-                <span className={`stage ${stage.toLowerCase()}`}>{stage}</span>
+                <span className={`key ${stage.toLowerCase()}`}>{stage}</span>
               </td>
               <td className="roomy">{longDay(closes_on)}</td>
               <td className="number">{probability}%</td>

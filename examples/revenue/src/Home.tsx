@@ -1,4 +1,3 @@
-import { LatchkeyError } from 'latchkey/client'
 import { useCallback, useEffect, useState } from 'react'
 import { Dashboard } from './Dashboard.tsx'
 import { Brand } from './Door.tsx'
@@ -11,14 +10,14 @@ import { explain } from './words.ts'
 export function Home({ path }: { readonly path: string }) {
   const [fault, setFault] = useState<string>()
   const me = usePolled(useCallback((signal: AbortSignal) => latchkey.me({ signal }), []))
-  const { reload } = me
+  const { look } = me
   // Other tokens may say something else, such as other roles.
   useEffect(
     () =>
       latchkey.onChange((event) => {
-        if (event.type === 'refreshed') void reload()
+        if (event.type === 'refreshed') look()
       }),
-    [reload],
+    [look],
   )
 
   async function signOut() {
@@ -26,11 +25,16 @@ export function Home({ path }: { readonly path: string }) {
     try {
       await latchkey.logOut()
     } catch (error) {
-      const isAway = error instanceof LatchkeyError
-      setFault(`You could not be signed out. ${isAway ? explain(error) : ''} Please try again.`)
+      setFault(`You could not be signed out. ${explain(error)}`)
     }
   }
 
+  // Latchkey answers again: what was said of it is over.
+  useEffect(() => {
+    if (me.at) setFault(undefined)
+  }, [me.at])
+
+  const roles = me.value?.roles.filter((role) => role !== 'user')
   const isSessions = path === '#sessions'
   return (
     <>
@@ -45,6 +49,7 @@ export function Home({ path }: { readonly path: string }) {
               Sessions
             </a>
           </nav>
+          {roles && <span className="role">{roles.join(', ') || 'no role yet'}</span>}
           <button type="button" onClick={signOut}>
             Sign out
           </button>

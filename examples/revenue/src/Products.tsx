@@ -21,7 +21,9 @@ export function Products({ products }: Pick<Totals, 'products'>) {
             <tr key={product}>
               <th scope="row">
                 {product}
-                <span className="bar" style={{ width: `${(cents / most) * 100}%` }} />
+                <span className="bar">
+                  <span style={{ width: `${(cents / most) * 100}%` }} />
+                </span>
               </th>
               <td className="number">{money(cents)}</td>
               <td className="number">

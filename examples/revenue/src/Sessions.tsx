@@ -40,13 +40,13 @@ export function Sessions({ me }: { readonly me: Polled<Claims> }) {
   }
 
   return (
-    <>
+    <div className="account">
       <div className="head">
         <div>
           <Title>Sessions</Title>
           {account && (
             <p>
-              {account.name ?? 'You'} ({account.email}), {account.roles.join(' and ')}
+              {account.name} ({account.email})
             </p>
           )}
         </div>
@@ -87,15 +87,17 @@ export function Sessions({ me }: { readonly me: Polled<Claims> }) {
           ))}
         </ul>
       ) : (
-        <div className="card skeleton">
+        <div className="skeleton">
           <p role="status" className="unseen">
             Loading …
           </p>
-          <i />
-          <i />
+          <div className="card" aria-hidden="true">
+            <i />
+            <i />
+          </div>
         </div>
       )}
-    </>
+    </div>
   )
 }
 
@@ -108,8 +110,9 @@ function Item({ session, end }: { readonly session: Session; readonly end: () =>
     <li aria-labelledby={`device-${id}`}>
       <div>
         <h2 id={`device-${id}`}>{deviceOf(user_agent)}</h2>
+        <p>Last used {when(new Date(last_used_at))}</p>
         <p>
-          Signed in {when(new Date(created_at))} from {ip}, last seen {when(new Date(last_used_at))}
+          Signed in {when(new Date(created_at))}, from {ip}
         </p>
       </div>
       {current ? (

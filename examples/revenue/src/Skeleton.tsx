@@ -1,20 +1,17 @@
 /** Where figures will be, while they are on their way. */
-export function Skeleton() {
+export function Skeleton({ hasDeals }: { readonly hasDeals: boolean }) {
   return (
-    <div className="figures">
+    <div className="figures skeleton">
       <p role="status" className="unseen">
         Loading …
       </p>
-      <div className="card skeleton weekly" aria-hidden="true">
-        <i />
-        <i />
-        <i />
-      </div>
-      <div className="card skeleton products" aria-hidden="true">
-        <i />
-        <i />
-        <i />
-      </div>
+      {['weekly', 'products', ...(hasDeals ? ['deals'] : [])].map((part) => (
+        <div key={part} className={`card ${part}`} aria-hidden="true">
+          <i />
+          <i />
+          <i />
+        </div>
+      ))}
     </div>
   )
 }

@@ -1,14 +1,14 @@
 import { useEffect, useRef } from 'react'
 
-let isFirst = true
+let shown: string | undefined
 
 /** The heading of a view. It takes the focus when the view changes, so that a screen reader goes along. */
 export function Title({ children }: { readonly children: string }) {
   const heading = useRef<HTMLHeadingElement>(null)
   useEffect(() => {
     document.title = `${children} · Fernhill`
-    if (!isFirst) heading.current?.focus()
-    isFirst = false
+    if (shown !== undefined && shown !== children) heading.current?.focus()
+    shown = children
   }, [children])
   return (
     <h1 ref={heading} tabIndex={-1}>

@@ -19,7 +19,7 @@ export function Trouble({ of: polled }: { readonly of: readonly Polled<unknown>[
         type="button"
         aria-disabled={isLoading}
         onClick={() => {
-          if (!isLoading) for (const each of broken) void each.reload()
+          for (const each of broken) each.look()
         }}
       >
         Try again

@@ -11,12 +11,13 @@ export function Weekly({ weeks, products }: Totals) {
   const before = sum(products.map((product) => product.before))
   const average = total / weeks.length
   const best = weeks.reduce((best, week) => (week.cents > best.cents ? week : best))
-  const inWords = `The best week began on ${longDay(best.week)} with ${money(best.cents)}; the average is ${money(average)}.`
+  const latest = weeks.at(-1) ?? best
   return (
     <section className="card weekly" aria-labelledby="weekly">
       <h2 id="weekly">Weekly revenue</h2>
-      <p className="figure">
-        {money(total)} <Change now={total} before={before} than={`the ${weeks.length} weeks before`} />
+      <p className="figure">{money(total)}</p>
+      <p className="beside">
+        <Change now={total} before={before} than={`the ${weeks.length} weeks before`} />
       </p>
       <figure>
         <BarChart
@@ -25,7 +26,7 @@ export function Weekly({ weeks, products }: Totals) {
           data={[...weeks]}
           margin={{ top: 12, right: 0, bottom: 0, left: 0 }}
           barCategoryGap="22%"
-          title={`Weekly revenue. ${inWords}`}
+          aria-label="Revenue of each week. It is there as a table too."
         >
           <CartesianGrid vertical={false} />
           <XAxis
@@ -39,12 +40,22 @@ export function Weekly({ weeks, products }: Totals) {
           <Tooltip content={Tip} isAnimationActive={false} />
           <Bar dataKey="cents" radius={[3, 3, 0, 0]} isAnimationActive={false}>
             {weeks.map(({ week }) => (
-              <Cell key={week} className={week === weeks.at(-1)?.week ? 'latest' : ''} />
+              <Cell key={week} className={week === latest.week ? 'latest' : ''} />
             ))}
           </Bar>
           <ReferenceLine y={average} />
         </BarChart>
-        <figcaption>{inWords}</figcaption>
+        <figcaption className="keys">
+          <span className="key latest">
+            Latest week <b>{money(latest.cents)}</b>
+          </span>
+          <span className="key">
+            Best week, of {shortDay(best.week)} <b>{money(best.cents)}</b>
+          </span>
+          <span className="key average">
+            Average <b>{money(average)}</b>
+          </span>
+        </figcaption>
       </figure>
       <details>
         <summary>As a table</summary>
@@ -79,7 +90,7 @@ function Tip({ payload }: TipProps) {
   const week = payload?.[0]?.payload
   return (
     week && (
-      <p className="tip">
+      <p className="tip" role="status">
         Week of {shortDay(week.week)} <strong>{money(week.cents)}</strong>
       </p>
     )

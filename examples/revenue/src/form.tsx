@@ -78,7 +78,7 @@ export function Field({ label, name, type, autoComplete, faults, hint }: FieldPr
   const [isShown, setShown] = useState(false)
   const fault = faults[name]
   const isSecret = type === 'password'
-  const described = [hint && `${id}-hint`, fault && `${id}-fault`].filter(Boolean).join(' ')
+  const described = [fault && `${id}-fault`, hint && `${id}-hint`].filter(Boolean).join(' ')
   return (
     <div className="field">
       <label htmlFor={id}>{label}</label>
@@ -100,14 +100,14 @@ export function Field({ label, name, type, autoComplete, faults, hint }: FieldPr
           </button>
         )}
       </div>
-      {hint && (
-        <p id={`${id}-hint`} className="hint">
-          {hint}
-        </p>
-      )}
       {fault && (
         <p id={`${id}-fault`} className="fault" role="alert">
           {fault}
+        </p>
+      )}
+      {hint && (
+        <p id={`${id}-hint`} className="hint">
+          {hint}
         </p>
       )}
     </div>

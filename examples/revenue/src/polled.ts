@@ -1,13 +1,20 @@
 import { useCallback, useEffect, useRef, useState } from 'react'
 
-/** Something that is loaded, and loaded again: what was known last, and what went wrong since. */
-export interface Polled<Value> {
-  readonly value: Value | undefined
+/** What was loaded last, and what went wrong since. */
+interface Loaded<Value> {
+  readonly value?: Value
   /** When it was loaded. */
-  readonly at: Date | undefined
-  readonly error: unknown
+  readonly at?: Date
+  readonly error?: unknown
+}
+
+/** Something that is loaded, and loaded again. */
+export interface Polled<Value> extends Loaded<Value> {
   readonly isLoading: boolean
+  /** Begins anew, so that what it brings is of now. */
   readonly reload: () => Promise<void>
+  /** Reloads, unless that goes on already. */
+  readonly look: () => void
 }
 
 /** Milliseconds: in a good hour, in a bad one, and how long an answer may take. */
@@ -22,50 +29,47 @@ const LIMIT = 20_000
  * @param load the same function as long as it loads the same
  */
 export function usePolled<Value>(load: (signal: AbortSignal) => Promise<Value>): Polled<Value> {
-  const [state, setState] = useState<Omit<Polled<Value>, 'isLoading' | 'reload'>>({
-    value: undefined,
-    at: undefined,
-    error: undefined,
-  })
+  const [loaded, setLoaded] = useState<Loaded<Value>>({})
   const [isLoading, setLoading] = useState(true)
-  const current = useRef<AbortController>(undefined)
+  const flight = useRef<AbortController>(undefined)
   const timer = useRef<ReturnType<typeof setTimeout>>(undefined)
 
   const reload = useCallback(async () => {
-    current.current?.abort()
+    flight.current?.abort()
     clearTimeout(timer.current)
     const mine = new AbortController()
-    current.current = mine
+    flight.current = mine
     setLoading(true)
     let wait = EVERY
     try {
       const value = await load(AbortSignal.any([mine.signal, AbortSignal.timeout(LIMIT)]))
       if (mine.signal.aborted) return
-      setState({ value, at: new Date(), error: undefined })
+      setLoaded({ value, at: new Date() })
     } catch (error) {
       if (mine.signal.aborted) return
-      setState((before) => ({ ...before, error }))
+      setLoaded((before) => ({ ...before, error }))
       wait = AFTER_ERROR
     }
-    current.current = undefined
+    flight.current = undefined
     setLoading(false)
     timer.current = setTimeout(reload, wait)
   }, [load])
 
+  const look = useCallback(() => {
+    if (!flight.current) void reload()
+  }, [reload])
+
   useEffect(() => {
-    const look = () => {
-      if (!current.current) void reload()
-    }
     void reload()
     addEventListener('focus', look)
     addEventListener('online', look)
     return () => {
       removeEventListener('focus', look)
       removeEventListener('online', look)
-      current.current?.abort()
+      flight.current?.abort()
       clearTimeout(timer.current)
     }
-  }, [reload])
+  }, [reload, look])
 
-  return { ...state, isLoading, reload }
+  return { ...loaded, isLoading, reload, look }
 }

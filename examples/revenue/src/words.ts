@@ -4,14 +4,13 @@ import { isTimeout, ServerError } from './latchkey.ts'
 /** Why the sign-in view is there, where it isn't for the first time. */
 export const reasons: Readonly<Record<SignedOutReason, string>> = {
   log_out: 'You are signed out.',
-  other_tab: 'You were signed out in another tab.',
-  session_ended:
-    'Your session has ended: it was signed out from elsewhere, or not used for long. Please sign in again.',
+  other_tab: 'You were signed out in another tab, and so in this one.',
+  session_ended: 'Your session has ended. Please sign in again; if you can’t, ask your administrator.',
   account_disabled: 'Your account was disabled, so you were signed out. Ask your administrator about it.',
   account_removed: 'Your account was deleted.',
 }
 
-const AWAY = 'Latchkey, which signs people in, can’t be reached.'
+const AWAY = 'The sign-in service (Latchkey) can’t be reached.'
 
 const codes: Partial<Record<LatchkeyErrorCode, string>> = {
   invalid_credentials: 'Email or password is wrong.',
@@ -62,7 +61,7 @@ const time = new Intl.DateTimeFormat('en-GB', { timeStyle: 'short' })
 export const money = (cents: number) => whole.format(cents / 100)
 export const roundMoney = (cents: number) => compact.format(cents / 100)
 /** By how much something has changed: +7.4%. */
-export const change = (now: number, before: number) => percent.format(now / before - 1)
+export const change = (now: number, before: number) => percent.format(now / before - 1).replace('-', '−')
 /** Days, given as 2026-12-04: 4 Dec; 4 Dec 2026. */
 export const shortDay = (text: string) => day.format(new Date(text))
 export const longDay = (text: string) => dayOfYear.format(new Date(text))
