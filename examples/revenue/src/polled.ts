@@ -20,7 +20,7 @@ export interface Polled<Value> extends Loaded<Value> {
 /** Milliseconds: in a good hour, in a bad one, and how long an answer may take. */
 const EVERY = 30_000
 const AFTER_ERROR = 5_000
-const LIMIT = 20_000
+const LIMIT = 12_000
 
 /**
  * Loads at once, every 30 s, and whenever the window gets the focus or the network comes back. Each time the access token
