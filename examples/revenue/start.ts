@@ -77,7 +77,7 @@ function build(): void {
     console.log('Building Latchkey ...')
     run('npm', 'run', 'build', '--prefix', root)
   }
-  if (isStale('dist/index.html', 'src/*', 'index.html', 'vite.config.ts', 'package-lock.json', cli)) {
+  if (isStale('dist/index.html', 'src/**', 'index.html', 'vite.config.ts', 'package-lock.json', cli)) {
     console.log('Building the page ...')
     run('npm', 'run', 'build')
   }

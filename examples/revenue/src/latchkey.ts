@@ -27,6 +27,7 @@ export async function load<Answer>(path: string, signal: AbortSignal): Promise<A
     throw error instanceof TypeError ? new ServerError(undefined, error) : error
   })
   if (response.ok) return response.json()
+  // What stands between may answer something else than JSON.
   const { code = `status_${response.status}` } = await response.json().catch(() => ({}))
   throw new ServerError(code)
 }
