@@ -3,14 +3,23 @@ import { get } from 'node:http'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { launchBrowser, openPage } from '../helpers/browser.ts'
+import { logIn, request } from '../helpers/client.ts'
 import { freePort } from '../helpers/free-port.ts'
 import { type Block, blocksOf, clone, run, start, testPage, writeFiles } from '../helpers/pages.ts'
 import { poll } from '../helpers/poll.ts'
 
 const PAGE = 'docs/getting-started.md'
 
-/** Does what the page says, up to its fourth section. @returns where the reader's page is, and Latchkey's folder */
-async function follow(t: Test): Promise<{ url: string; folder: string }> {
+interface Followed {
+  /** Where the reader's page is, and where Latchkey is. */
+  readonly url: string
+  readonly latchkey: string
+  /** Latchkey's folder. */
+  readonly folder: string
+}
+
+/** Does what the page says, up to its fourth section. */
+async function follow(t: Test): Promise<Followed> {
   const of = (number: number) =>
     blocksOf(PAGE).filter(({ section, kind }) => section.startsWith(`${number}.`) && kind === 'sh')
   const [port, pagePort] = [await freePort(), await freePort()]
@@ -23,13 +32,13 @@ async function follow(t: Test): Promise<{ url: string; folder: string }> {
   writeFiles(own, blocksOf(PAGE), replaced)
   const url = `http://localhost:${pagePort}`
   await start(t, of(4)[0] as Block, { folder: own, replaced }, (printed) => printed.includes(url))
-  return { url, folder }
+  return { url, latchkey: `http://localhost:${port}`, folder }
 }
 
 // The page is one path from the first section to the last.
 testPage(t, PAGE, {
   async '1. Start Latchkey'(t) {
-    const { url, folder } = await follow(t)
+    const { url, latchkey, folder } = await follow(t)
     const { page, faults } = await openPage(t, await launchBrowser(t))
     const output = page.getByRole('status')
     const says = async (text: string | RegExp) => {
@@ -54,18 +63,14 @@ testPage(t, PAGE, {
     await says('Welcome back.')
     t.notOk(await page.getByLabel('Email').isVisible())
 
-    await run(
-      t,
-      blocksOf(PAGE).filter(({ section }) => section.startsWith('5.')),
-      { folder },
-    )
-    // It takes up to a second until it is refused.
-    await poll('the page to learn that it is signed out', async () => {
-      if (await page.getByLabel('Email').isVisible()) return true
-      await call.evaluate((button) => (button as { click(): void }).click())
-      return false
-    })
+    const token = await logIn(latchkey, 'ada@example.com')
+    const signOut = blocksOf(PAGE).filter(({ section }) => section.startsWith('5.'))
+    await run(t, signOut, { folder })
+    const refused = async () => (await request(latchkey, '/me', { token })).status === 401
+    await poll('her sessions to be refused', refused)
+    await call.click()
     await says('"code": "token_revoked"')
+    await page.getByLabel('Email').waitFor()
 
     await page.getByLabel('Email').fill('ada@example.com')
     await page.getByLabel('Password').fill('a long walk by the river')
