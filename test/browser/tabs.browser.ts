@@ -1,0 +1,122 @@
+import type { Browser, Page } from 'playwright-core'
+import t, { type Test } from 'tap'
+import { known, type Site, signUp, startSite, watchRefreshes } from '../helpers/bare-page.ts'
+import { launchBrowser, openPage } from '../helpers/browser.ts'
+import { poll } from '../helpers/poll.ts'
+
+const EMAIL = 'ada@example.com'
+const THREE = [200, 200, 200]
+
+let browser: Browser
+t.before(async () => {
+  browser = await launchBrowser(t)
+})
+
+/** So many tabs of one browser, the first of which has just signed up. */
+async function openTabs(
+  t: Test,
+  site: Site,
+  keeping: 'localStorage' | 'cookie',
+  email: string,
+  count: number,
+) {
+  const { page, faults } = await openPage(t, browser)
+  const context = page.context()
+  await site.open(page, keeping)
+  await signUp(page, email)
+  const others = Array.from({ length: count - 1 }, async () => {
+    const other = await context.newPage()
+    await site.open(other, keeping)
+    return other
+  })
+  const tabs = [page, ...(await Promise.all(others))]
+  faults.length = 0
+  return { tabs, faults, refreshes: watchRefreshes(context) }
+}
+
+/** The ids of the tokens that the tabs use, each once. */
+async function idsOf(tabs: readonly Page[]): Promise<string[]> {
+  const claims = await Promise.all(tabs.map((tab) => tab.evaluate(() => latchkey.me())))
+  return [...new Set(claims.map(({ jti }) => jti))]
+}
+
+for (const keeping of ['localStorage', 'cookie'] as const) {
+  t.test(`${keeping}: ten tabs send one refresh for each expiry`, async (t) => {
+    const site = await startSite(t, { ACCESS_TOKEN_TTL: '4s' })
+    const { tabs, faults, refreshes } = await openTabs(t, site, keeping, EMAIL, 10)
+    // One refresh may have been on its way when they were counted.
+    const first = await poll('all to have the same token', async () => {
+      refreshes.length = 0
+      const ids = await idsOf(tabs)
+      return ids.length === 1 && refreshes.length === 0 && ids[0]
+    })
+    const seen = new Set([first])
+    await poll(
+      'three expiries',
+      async () => {
+        const ids = await idsOf(tabs)
+        for (const id of ids) seen.add(id)
+        return ids.length === 1 && seen.size >= 4
+      },
+      40_000,
+    )
+    t.strictSame(refreshes, THREE)
+    t.strictSame(faults, [], 'nothing was refused')
+    t.comment(`${keeping}: 10 tabs sent ${refreshes.length} refreshes over 3 expiries`)
+  })
+}
+
+t.test('two tabs that need a new token at once send one refresh', async (t) => {
+  const site = await startSite(t, { ACCESS_TOKEN_TTL: '3s' })
+  await Promise.all(
+    (['localStorage', 'cookie'] as const).map(async (keeping) => {
+      const { tabs, faults, refreshes } = await openTabs(
+        t,
+        site,
+        keeping,
+        `${keeping.toLowerCase()}@example.com`,
+        2,
+      )
+      const [first] = tabs as [Page]
+      for (let i = 0; i < 2; i++) {
+        const { exp, jti } = await first.evaluate(() => latchkey.me())
+        await poll('the end of the token', () => Date.now() > exp * 1_000)
+        refreshes.length = 0
+        const ids = await idsOf(tabs)
+        t.equal(ids.length, 1, 'both have the same')
+        t.not(ids[0], jti, 'which is a new one')
+        t.strictSame(refreshes, [200], keeping)
+      }
+      t.strictSame(faults, [], 'nothing was refused')
+    }),
+  )
+})
+
+t.test('cookie: ten tabs that a browser restores at once send one refresh', async (t) => {
+  const site = await startSite(t)
+  const { tabs, refreshes } = await openTabs(t, site, 'cookie', EMAIL, 10)
+  // Their documents are gone together, and with them all access tokens, before any is loaded again.
+  await Promise.all(tabs.map((tab) => tab.goto('about:blank')))
+  await Promise.all(tabs.map((tab) => site.open(tab, 'cookie')))
+  for (const tab of tabs) t.equal(await known(tab), `Signed in as ${EMAIL}`)
+  t.strictSame(refreshes, [200])
+})
+
+t.test('what one tab does the others hear of', async (t) => {
+  const site = await startSite(t)
+  for (const keeping of ['localStorage', 'cookie'] as const) {
+    const email = `${keeping.toLowerCase()}@example.com`
+    const { tabs } = await openTabs(t, site, keeping, email, 2)
+    const [first, second] = tabs as [Page, Page]
+    await first.evaluate(() => latchkey.logOut())
+    await second.getByText('Signed out: other_tab').waitFor()
+    await first.getByText('Signed out: log_out').waitFor()
+    t.equal(await second.evaluate(() => latchkey.me().then(String, ({ code }) => code)), 'token_missing')
+    for (const tab of tabs) {
+      await tab.reload()
+      t.equal(await known(tab), 'Nobody is signed in', keeping)
+    }
+    await signUp(first, `second-${email}`)
+    await second.getByText(`Signed in as second-${email}`).waitFor()
+  }
+})
