@@ -116,12 +116,7 @@ export function createKeeper({ key, storage, renew }: KeeperParts) {
 
   const isCookie = storage === undefined
   const tabs =
-    isCookie || storage.shared
-      ? createTabs(key, storage, (message) => {
-          if (isCookie) hearKept(message)
-          else void sync()
-        })
-      : undefined
+    isCookie || storage.shared ? createTabs(key, storage, isCookie ? hearKept : hearStored) : undefined
 
   /** Milliseconds that the access token has left, by the service's clock; 0 where it was refused. */
   const leftOf = (kept: Kept) =>
@@ -150,11 +145,24 @@ export function createKeeper({ key, storage, renew }: KeeperParts) {
   function hearKept(message: unknown): void {
     const { at, kept } = Object(message)
     if (at === undefined) {
-      if (current) tabs?.tell({ at: changedAt, kept: current })
+      if (current) tell()
     } else if (at > changedAt) {
       adopt(kept)
       changedAt = at
       heard()
+    }
+  }
+
+  /**
+   * What tabs tell stands in the storage already, unless that is sessionStorage: a tab that was duplicated has the same
+   * session in one of its own, and with the token that was exchanged for this one it would end it.
+   */
+  async function hearStored(message: unknown): Promise<void> {
+    await sync()
+    const { kept } = Object(message)
+    if (kept && kept.id === current?.id && kept.at > changedAt) {
+      adopt(kept)
+      await storage?.setItem(key, JSON.stringify(kept))
     }
   }
 
@@ -176,7 +184,7 @@ export function createKeeper({ key, storage, renew }: KeeperParts) {
   }
 
   function tell(): void {
-    tabs?.tell({ at: changedAt, kept: isCookie ? current : undefined })
+    tabs?.tell({ at: changedAt, kept: current })
   }
 
   /**

@@ -120,3 +120,27 @@ t.test('what one tab does the others hear of', async (t) => {
     await second.getByText(`Signed in as second-${email}`).waitFor()
   }
 })
+
+t.test('sessionStorage: a tab and its duplicate send one refresh, and stay signed in', async (t) => {
+  const site = await startSite(t, { ACCESS_TOKEN_TTL: '4s' })
+  const { page } = await openPage(t, browser)
+  await site.open(page, 'sessionStorage')
+  await signUp(page, EMAIL)
+  const [duplicate] = await Promise.all([
+    page.context().waitForEvent('page'),
+    page.evaluate('void open(location.href)'),
+  ])
+  t.equal(await known(duplicate), `Signed in as ${EMAIL}`)
+  const refreshes = watchRefreshes(page.context())
+  const seen = new Set<string>()
+  // One of them is used, and the other one is not for longer than an old refresh token would be forgiven.
+  const [{ sid }, end] = [await page.evaluate(() => latchkey.me()), Date.now() + 13_000]
+  await poll(
+    'a few expiries',
+    async () => seen.add((await page.evaluate(() => latchkey.me())).jti) && Date.now() > end,
+    20_000,
+  )
+  const sent = refreshes.length
+  t.ok(sent >= 3)
+  for (const tab of [duplicate, page]) t.equal((await tab.evaluate(() => latchkey.me())).sid, sid)
+})

@@ -109,6 +109,34 @@ for (const transport of ['body', 'cookie'] as const) {
   })
 }
 
+t.test(
+  'a tab that was duplicated, with a storage of its own, gets the tokens that its session is exchanged for',
+  async (t) => {
+    const { url } = await listeningService(t, { ACCESS_TOKEN_TTL: '4s' })
+    const tabs = createTabs(t)
+    const items = localItems()
+    const first = tabs.open({ baseUrl: url, storage: webStorage(items) })
+    await first.signUp(newForm())
+    const copies = localItems()
+    for (const [key, value] of items.items) copies.setItem(key, value)
+    const second = tabs.open({ baseUrl: url, storage: webStorage(copies) })
+    const others = localItems()
+    const stranger = tabs.open({ baseUrl: url, storage: webStorage(others) })
+    await stranger.signUp(newForm())
+    const [mine, theirs] = [await second.me(), others.getItem(`latchkey:${url}`)]
+
+    const renewed = await poll('a new token', async () => {
+      const { jti } = await first.me()
+      return jti !== mine.jti && jti
+    })
+    const kept = () => copies.getItem(`latchkey:${url}`)
+    await poll('the second to have it too', () => kept() === items.getItem(`latchkey:${url}`))
+    t.equal((await second.me()).jti, renewed)
+    t.equal(tabs.count(REFRESH), 1)
+    t.equal(others.getItem(`latchkey:${url}`), theirs, 'whoever has another session keeps it')
+  },
+)
+
 /** Somebody who has an account. */
 async function account(elsewhere: Client) {
   const form = newForm()
