@@ -193,9 +193,8 @@ export function createClient(options: ClientOptions) {
       update: (body: Schemas['AccountChange'], options?: Abortable): Promise<Account> =>
         request('PATCH /account', { ...options, body }),
       /** The other sessions of the account end. */
-      async changePassword(body: Schemas['PasswordChange'], options?: Abortable): Promise<void> {
-        await request('PUT /account/password', { ...options, body })
-      },
+      changePassword: (body: Schemas['PasswordChange'], options?: Abortable): Promise<void> =>
+        request('PUT /account/password', { ...options, body }),
       /** Removes the account with everything that belongs to it. */
       async remove(body: Schemas['AccountDeletion'], options?: Abortable): Promise<void> {
         await request('DELETE /account', { ...options, body })
@@ -206,9 +205,8 @@ export function createClient(options: ClientOptions) {
     sessions: {
       list: async (options?: Abortable): Promise<Session[]> =>
         (await request('GET /account/sessions', options)).sessions,
-      async end(id: string, options?: Abortable): Promise<void> {
-        await request('DELETE /account/sessions/{id}', { ...options, path: { id } })
-      },
+      end: (id: string, options?: Abortable): Promise<void> =>
+        request('DELETE /account/sessions/{id}', { ...options, path: { id } }),
     },
 
     /**

@@ -2,8 +2,7 @@ import { LatchkeyError } from './error.ts'
 
 /** The seconds of a Retry-After: a number of them, or a date (RFC 9110 section 10.2.3). */
 function retryAfterOf({ headers }: Response): number | undefined {
-  const value = headers.get('retry-after')
-  if (value === null) return undefined
+  const value = headers.get('retry-after') ?? ''
   const seconds = /^\d+$/.test(value) ? Number(value) : (Date.parse(value) - Date.now()) / 1_000
   return seconds >= 0 ? seconds : undefined
 }

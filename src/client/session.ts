@@ -113,6 +113,8 @@ export function createKeeper({ key, storage, renew }: KeeperParts) {
   let failures = 0
   let flight: Promise<void> | undefined
   let heard = () => {}
+  /** Why another tab has ended the session, as it last said: the storage may show that only later. */
+  let told: SignedOutReason = 'other_tab'
 
   const isCookie = storage === undefined
   const tabs =
@@ -128,7 +130,7 @@ export function createKeeper({ key, storage, renew }: KeeperParts) {
     for (const listener of listeners) void Promise.resolve(event).then(listener)
   }
 
-  function adopt(next: Kept | undefined, reason: SignedOutReason = 'other_tab'): void {
+  function adopt(next: Kept | undefined, reason = told): void {
     const before = current
     current = next
     if (next?.access_token === before?.access_token) return
@@ -143,11 +145,11 @@ export function createKeeper({ key, storage, renew }: KeeperParts) {
 
   /** In cookie mode tabs tell each other what they have; a tab without a session asks. */
   function hearKept(message: unknown): void {
-    const { at, kept } = Object(message)
+    const { at, kept, reason } = Object(message)
     if (at === undefined) {
       if (current) tell()
     } else if (at > changedAt) {
-      adopt(kept)
+      adopt(kept, reason)
       changedAt = at
       heard()
     }
@@ -158,8 +160,9 @@ export function createKeeper({ key, storage, renew }: KeeperParts) {
    * session in one of its own, and with the token that was exchanged for this one it would end it.
    */
   async function hearStored(message: unknown): Promise<void> {
+    const { kept, reason } = Object(message)
+    told = reason ?? told
     await sync()
-    const { kept } = Object(message)
     if (kept && kept.id === current?.id && kept.at > changedAt) {
       adopt(kept)
       await storage?.setItem(key, JSON.stringify(kept))
@@ -183,8 +186,8 @@ export function createKeeper({ key, storage, renew }: KeeperParts) {
     adopt(stored)
   }
 
-  function tell(): void {
-    tabs?.tell({ at: changedAt, kept: current })
+  function tell(reason?: SignedOutReason): void {
+    tabs?.tell({ at: changedAt, kept: current, reason })
   }
 
   /**
@@ -215,7 +218,7 @@ export function createKeeper({ key, storage, renew }: KeeperParts) {
   async function drop(reason: SignedOutReason): Promise<void> {
     adopt(undefined, reason)
     await storage?.removeItem(key)
-    tell()
+    tell(reason)
   }
 
   /** Asks once. @throws LatchkeyError network_error where the answer takes too long */
@@ -265,8 +268,7 @@ export function createKeeper({ key, storage, renew }: KeeperParts) {
     try {
       await (tabs ? within(PATIENCE, (signal) => tabs.alone(signal, run)) : run())
     } catch (error) {
-      const after = error instanceof LatchkeyError ? error : {}
-      failure = { error, since: Date.now(), wait: backOff(failures++ + 2, after) }
+      failure = { error, since: Date.now(), wait: backOff(failures++ + 2, error) }
       return fail(error)
     }
   }

@@ -49,7 +49,8 @@ export function createTabs(
     void (channel as { unref?(): void }).unref?.()
   }
   const changed = (event: { readonly key: string | null }) => {
-    if (event.key === key || event.key === null) hear()
+    // The channel comes first: it tells why as well.
+    if (event.key === key || event.key === null) void pause(LOOK_EVERY).then(() => hear())
   }
   page.addEventListener?.('storage', changed)
 

@@ -25,12 +25,11 @@ export function pause(ms: number): Promise<void> {
  * part between half and all, so that many who lost the same thing don't come back at once.
  *
  * @param failures how many attempts have failed before
+ * @param error why this one did; a LatchkeyError may say for how long to wait
  * @returns milliseconds, an hour at most
  */
-export function backOff(
-  failures: number,
-  { retryAfter = 0 }: { readonly retryAfter?: number | undefined },
-): number {
+export function backOff(failures: number, error: unknown): number {
+  const { retryAfter = 0 } = Object(error)
   const wait = Math.min(30_000, 200 * 2 ** failures) * (0.5 + Math.random() / 2)
   return Math.min(3_600_000, retryAfter * 1_000 + wait)
 }

@@ -28,7 +28,12 @@ async function tenTabs(t: Test, transport: 'body' | 'cookie') {
   return { ...service, browser, items, clients, first }
 }
 
-/** Uses all tabs all the time, until the third token after the first has reached all of them. */
+/**
+ * Uses all tabs all the time, until the third token after the first has reached all of them, or on a slow machine a later
+ * one.
+ *
+ * @returns how many refreshes were sent, and how many new tokens were seen
+ */
 async function threeExpiries({ clients, browser }: Awaited<ReturnType<typeof tenTabs>>) {
   const seen = new Set<string>()
   await poll(
@@ -40,20 +45,21 @@ async function threeExpiries({ clients, browser }: Awaited<ReturnType<typeof ten
     },
     40_000,
   )
-  return browser.count(REFRESH)
+  return { refreshes: browser.count(REFRESH), expiries: seen.size - 1 }
 }
 
 for (const transport of ['body', 'cookie'] as const) {
   t.test(`${transport}: ten tabs send one refresh for each expiry`, async (t) => {
-    const refreshes = await threeExpiries(await tenTabs(t, transport))
-    t.equal(refreshes, 3)
-    t.comment(`${transport}: 10 tabs sent ${refreshes} refreshes over 3 expiries`)
+    const { refreshes, expiries } = await threeExpiries(await tenTabs(t, transport))
+    t.equal(refreshes, expiries)
+    t.comment(`${transport}: 10 tabs sent ${refreshes} refreshes over ${expiries} expiries`)
   })
 }
 
 t.test('so they do where there are no Web Locks', async (t) => {
   without(t, 'navigator')
-  t.equal(await threeExpiries(await tenTabs(t, 'body')), 3)
+  const { refreshes, expiries } = await threeExpiries(await tenTabs(t, 'body'))
+  t.equal(refreshes, expiries)
 })
 
 t.test('a lock that nobody has any more is taken over', async (t) => {
@@ -88,7 +94,7 @@ t.test('a lock that was taken over is not given back', async (t) => {
 t.test('in cookie mode without Web Locks the service gives all tabs the same', async (t) => {
   without(t, 'navigator')
   const site = await tenTabs(t, 'cookie')
-  const refreshes = await threeExpiries({ ...site, clients: site.clients.slice(0, 2) })
+  const { refreshes } = await threeExpiries({ ...site, clients: site.clients.slice(0, 2) })
   t.ok(refreshes >= 3, String(refreshes))
 })
 
@@ -105,7 +111,7 @@ for (const transport of ['body', 'cookie'] as const) {
     const { sub } = await first.logIn(await account(browser.open({ baseUrl: url }))).then(() => first.me())
     await poll('the sign-in', () => events.length === 2)
     t.equal((await second.me()).sub, sub)
-    t.strictSame(events, ['signed_out: other_tab', 'signed_in'])
+    t.strictSame(events, ['signed_out: log_out', 'signed_in'], 'with its reason')
   })
 }
 
