@@ -6,7 +6,7 @@
  */
 type Challenge = 'bare' | 'invalid_token' | 'invalid_request' | 'insufficient_scope'
 
-interface ProblemKind {
+export interface ProblemKind {
   readonly status: number
   readonly title: string
   readonly challenge?: Challenge

@@ -2,6 +2,11 @@ import { z } from 'zod'
 import { EmailAddress, Id, Password, Timestamp } from '../http/schemas.ts'
 import { TokensBody, Transport } from '../sessions/schemas.ts'
 
+/** Whether an account is let in. */
+export const Status = z
+  .enum(['active', 'disabled'], 'must be active or disabled')
+  .meta({ id: 'AccountStatus', description: 'Whether it is let in.' })
+
 /** What somebody or something is called. */
 export const Name = z
   .string()
@@ -46,7 +51,7 @@ export const AccountBody = z
     email: z.string().meta({ format: 'idn-email', example: 'ada@example.com' }),
     name: z.string().nullable().meta({ example: 'Ada Lovelace' }),
     roles: z.array(z.string()).meta({ example: ['user'] }),
-    status: z.enum(['active', 'disabled']),
+    status: Status,
     created_at: Timestamp,
     updated_at: Timestamp,
   })

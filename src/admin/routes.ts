@@ -57,7 +57,7 @@ export async function adminRoutes(
       '/admin/accounts/:id',
       {
         schema: {
-          operationId: 'readAccount',
+          operationId: 'getAccountDetails',
           summary: 'An account and its sessions',
           tags: ['admin'],
           guarded: true,
@@ -75,7 +75,7 @@ export async function adminRoutes(
       '/admin/accounts/:id',
       {
         schema: {
-          operationId: 'operateAccount',
+          operationId: 'administerAccount',
           summary: 'Disable or enable an account, set its roles or its name',
           description:
             'Disabling ends every session and credential. With other roles, access tokens that carry the old ones are ' +

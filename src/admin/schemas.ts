@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { AccountBody, Name } from '../accounts/schemas.ts'
+import { AccountBody, Name, Status } from '../accounts/schemas.ts'
 import { Id, Timestamp } from '../http/schemas.ts'
 import { SessionBody } from '../sessions/schemas.ts'
 
@@ -7,8 +7,6 @@ const LONGEST_QUERY = 256
 const MOST_ROLES = 16
 const MOST_ACCOUNTS = 100
 
-/** Whether an account is let in. */
-export const Status = z.enum(['active', 'disabled'], 'must be active or disabled')
 const Cursor = z.string().meta({ description: 'Opaque.', example: 'below_AZorPE1eX2CKGyw9Tl9gcQ' })
 
 /** What stands somewhere in an address or a name, or is an id. */

@@ -29,7 +29,7 @@ export async function auditRoutes(
       '/admin/audit',
       {
         schema: {
-          operationId: 'readAudit',
+          operationId: 'listAuditEvents',
           summary: 'What happened to accounts and sessions',
           description: `${NEWEST_FIRST} That it was read is an event as well.`,
           tags: ['admin'],
@@ -54,7 +54,7 @@ export async function auditRoutes(
       '/account/audit',
       {
         schema: {
-          operationId: 'readOwnAudit',
+          operationId: 'listOwnAuditEvents',
           summary: 'What happened to your account',
           description: NEWEST_FIRST,
           tags: ['account'],

@@ -5,13 +5,14 @@ import { addressFrom, UNKNOWN_ADDRESS } from '../ip.ts'
 import { COMMAND_LINE, type SecurityEvent, securityEvents } from './events.ts'
 
 /** The name of an event. */
-export const EventName = z.enum(
-  Object.keys(securityEvents) as [SecurityEvent, ...SecurityEvent[]],
-  'must be the name of an event',
-)
+export const EventName = z
+  .enum(Object.keys(securityEvents) as [SecurityEvent, ...SecurityEvent[]], 'must be the name of an event')
+  .meta({ id: 'AuditEventName', description: 'What happened.' })
 
 /** What came of it. */
-export const EventOutcome = z.enum(['success', 'failure'], 'must be success or failure')
+export const EventOutcome = z
+  .enum(['success', 'failure'], 'must be success or failure')
+  .meta({ id: 'AuditEventOutcome', description: 'What came of it.' })
 
 const AccountId = Id.overwrite((id) => id.toLowerCase())
 
@@ -74,23 +75,25 @@ export const AuditQuery = z.strictObject({
   ...OwnAuditQuery.shape,
 })
 
+const Count = z.int().nonnegative()
+
 const Details = z
   .object({
     reason: z.string().optional().meta({ description: 'Why it failed.', example: 'invalid_credentials' }),
-    failures: z.int().optional().meta({ description: 'How many in a row, this one included.' }),
-    sessions_ended: z.int().optional().meta({ description: 'How many sessions ended with it.' }),
+    failures: Count.optional().meta({ description: 'How many in a row, this one included.' }),
+    sessions_ended: Count.optional().meta({ description: 'How many sessions ended with it.' }),
     roles_before: z.array(z.string()).optional(),
     roles_after: z.array(z.string()).optional(),
     scopes: z.array(z.string()).optional().meta({ description: 'Of a credential.' }),
-    accounts: z.int().optional().meta({ description: 'How many accounts an operator was shown.' }),
-    events: z.int().optional().meta({ description: 'How many events an operator was shown.' }),
+    accounts: Count.optional().meta({ description: 'How many accounts an operator was shown.' }),
+    events: Count.optional().meta({ description: 'How many events an operator was shown.' }),
   })
   .meta({ id: 'AuditEventDetails', description: 'What else is to be said of it.' })
 
 const fields = {
   id: Id,
   at: Timestamp,
-  event: EventName.meta({ example: 'login' }),
+  event: EventName,
   outcome: EventOutcome,
   session_id: Id.nullable().meta({ description: 'The session that it concerns.' }),
   ip: z.string().nullable().meta({ description: 'From where it came.', example: '192.0.2.7' }),

@@ -1,6 +1,7 @@
 import { Command } from 'commander'
 import { z } from 'zod'
-import { Limit, SearchText, Status } from '../admin/schemas.ts'
+import { Status } from '../accounts/schemas.ts'
+import { Limit, SearchText } from '../admin/schemas.ts'
 import type { OperatorChange } from '../admin/store.ts'
 import { accountDetailsBody, adminAccountBody } from '../admin/wire.ts'
 import { COMMAND_LINE } from '../audit/events.ts'

@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifySchema, RouteOptions } from 'fastify'
 import { z } from 'zod'
 import { createDocument, type ZodOpenApiPathsObject, type ZodOpenApiResponsesObject } from 'zod-openapi'
-import { Problem, type ProblemCode, problemBody, problemKinds } from '../problem.ts'
+import { Problem, type ProblemCode, type ProblemKind, problemBody, problemKinds } from '../problem.ts'
 import { ProblemBody } from './schemas.ts'
 import type { Scope } from './validation.ts'
 
@@ -98,6 +98,7 @@ export function gatherOpenApi(app: FastifyInstance, version: string): () => obje
           { name: 'health', description: 'For whatever watches over the service.' },
         ],
         components: {
+          headers,
           examples: Object.fromEntries([...used].map((code) => [code, example(code)])),
           securitySchemes: {
             accessToken: {
@@ -198,14 +199,18 @@ function successes(
   responses: Responses,
   { success: description = '', mediaType = 'application/json', eventStream, cookieMode }: FastifySchema,
 ): ZodOpenApiResponsesObject {
-  const headers = cookieMode ? { headers: cookieHeaders } : {}
   const stream = eventStream ? { 'text/event-stream': { schema: { type: 'string' } } as const } : {}
   return Object.fromEntries(
     Object.entries(responses).map(([status, schema]) => [
       status,
-      schema.def.type === 'undefined'
-        ? { description, ...headers }
-        : { description, ...headers, content: { [mediaType]: { schema }, ...stream } },
+      {
+        description,
+        ...headersOf([
+          ...(status === '201' ? (['Location'] as const) : []),
+          ...(cookieMode ? (['Set-Cookie'] as const) : []),
+        ]),
+        ...(schema.def.type !== 'undefined' && { content: { [mediaType]: { schema }, ...stream } }),
+      },
     ]),
   )
 }
@@ -217,7 +222,7 @@ function failures(codes: readonly ProblemCode[]): ZodOpenApiResponsesObject {
       String(status),
       {
         description: codes.map((code) => `\`${code}\`: ${problemKinds[code].title}`).join('\n\n'),
-        ...(codes.includes('too_many_attempts') && { headers: throttleHeaders }),
+        ...headersOf(codes.flatMap(headersWith)),
         content: {
           'application/problem+json': {
             schema: ProblemBody,
@@ -239,15 +244,41 @@ const cookieHeader = z.object({
   }),
 })
 
-const cookieHeaders = {
+/** What an answer of the problem carries, as problem.ts and throttling/refusals.ts give it. */
+function headersWith(code: ProblemCode): readonly HeaderName[] {
+  if (code === 'too_many_attempts') return ['Retry-After', 'RateLimit-Policy', 'RateLimit']
+  const { challenge, retryAfter }: ProblemKind = problemKinds[code]
+  return [
+    ...(challenge === undefined ? [] : (['WWW-Authenticate'] as const)),
+    ...(retryAfter === undefined ? [] : (['Retry-After'] as const)),
+  ]
+}
+
+function headersOf(names: readonly HeaderName[]) {
+  if (names.length === 0) return {}
+  return {
+    headers: Object.fromEntries(names.map((name) => [name, { $ref: `#/components/headers/${name}` }])),
+  }
+}
+
+type HeaderName = keyof typeof headers
+
+const headers = {
+  Location: {
+    description: 'Where what was made is to be found.',
+    schema: { type: 'string' },
+    example: '/account',
+  },
   'Set-Cookie': {
     description: 'The refresh token, or its removal, where `transport` is `cookie`.',
     schema: { type: 'string' },
     example: '__Host-latchkey=lkr_AZorPE1eX2CK...; Max-Age=604800; Path=/; HttpOnly; Secure; SameSite=Strict',
   },
-} as const
-
-const throttleHeaders = {
+  'WWW-Authenticate': {
+    description: 'What is asked for, and what is wrong with the token that was sent (RFC 6750 section 3).',
+    schema: { type: 'string' },
+    example: 'Bearer realm="latchkey"',
+  },
   'Retry-After': {
     description: 'Seconds after which trying again makes sense.',
     schema: { type: 'integer', minimum: 1 },

@@ -23,6 +23,17 @@ export const Password = z
   .refine(isPassword, `must have at most ${LONGEST_PASSWORD} characters and no control characters`)
   .meta({ format: 'password', maxLength: LONGEST_PASSWORD, example: 'a long walk by the river' })
 
+const Code = z
+  .enum(Object.keys(problemKinds) as [ProblemCode, ...ProblemCode[]])
+  .meta({ id: 'ProblemCode', description: 'What went wrong: the stable part.', example: 'not_found' })
+
+const FieldErrorBody = z
+  .object({
+    path: z.string().meta({ description: 'Where it is, as `a.b.0`.', example: 'email' }),
+    message: z.string().meta({ description: 'What is wrong with it.', example: 'must be an e-mail address' }),
+  })
+  .meta({ id: 'FieldError' })
+
 /** The body of every answer that is no success: RFC 9457. */
 export const ProblemBody = z
   .object({
@@ -30,11 +41,8 @@ export const ProblemBody = z
     title: z.string().meta({ example: problemKinds.not_found.title }),
     status: z.int().nonnegative().meta({ example: problemKinds.not_found.status }),
     detail: z.string().meta({ example: problemKinds.not_found.title }),
-    code: z.enum(Object.keys(problemKinds) as [ProblemCode, ...ProblemCode[]]).meta({ example: 'not_found' }),
+    code: Code,
     request_id: z.string().meta({ example: '0d6f8a52-1f0c-4a39-9d0e-7f2b9a4c1e55' }),
-    errors: z
-      .array(z.object({ path: z.string(), message: z.string() }))
-      .optional()
-      .meta({ description: 'Which fields are wrong, and why.' }),
+    errors: z.array(FieldErrorBody).optional().meta({ description: 'Which fields are wrong, and why.' }),
   })
   .meta({ id: 'Problem', description: 'Problem details (RFC 9457). `code` is the stable part.' })

@@ -4,8 +4,10 @@ import { fileURLToPath } from 'node:url'
 import { createConfig, lint } from '@redocly/openapi-core'
 import t, { type Test } from 'tap'
 import { parse } from 'yaml'
+import { Problem, type ProblemCode } from '../../src/problem.ts'
+import { createRefusals } from '../../src/throttling/refusals.ts'
 import { openapiYaml } from '../helpers/openapi-yaml.ts'
-import { createService } from '../helpers/service.ts'
+import { createService, PASSWORD } from '../helpers/service.ts'
 
 interface Operation {
   readonly operationId: string
@@ -21,7 +23,7 @@ interface Operation {
 }
 
 interface Response {
-  readonly headers?: Readonly<Record<string, object>>
+  readonly headers?: Readonly<Record<string, { readonly $ref: string }>>
   readonly content?: Readonly<Record<string, Content>>
 }
 
@@ -38,6 +40,7 @@ interface Document {
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>
   readonly components: {
     readonly schemas: Readonly<Record<string, Schema>>
+    readonly headers: Readonly<Record<string, { readonly example: string | number }>>
     readonly examples: Readonly<Record<string, { readonly value: { code: string; status: number } }>>
   }
 }
@@ -107,7 +110,7 @@ t.test('every operation says what it is, and shows examples', async (t) => {
   }
 })
 
-t.test('what holds back who guesses says so in headers', async (t) => {
+t.test('what holds back who guesses is documented where it does', async (t) => {
   const throttled = operations.filter(({ operation }) => operation.responses[429])
   t.strictSame(throttled.map(({ method, path }) => `${method} ${path}`).sort(), [
     'DELETE /account',
@@ -118,13 +121,36 @@ t.test('what holds back who guesses says so in headers', async (t) => {
     'POST /auth/token',
     'PUT /account/password',
   ])
-  for (const { operation } of throttled) {
-    t.strictSame(Object.keys(operation.responses[429]?.headers ?? {}), [
-      'Retry-After',
-      'RateLimit-Policy',
-      'RateLimit',
-    ])
+})
+
+t.test('a problem has the headers that it is answered with', async (t) => {
+  for (const { method, path, operation } of operations) {
+    for (const [status, { headers = {}, content }] of Object.entries(operation.responses)) {
+      const codes = Object.keys(content?.['application/problem+json']?.examples ?? {}) as ProblemCode[]
+      if (codes.length === 0) continue
+      const carried = codes.flatMap((code) => Object.keys(thrown(code).headers))
+      t.strictSame(
+        Object.keys(headers)
+          .map((name) => name.toLowerCase())
+          .sort(),
+        [...new Set(carried)].sort(),
+        `${method} ${path}: ${status}`,
+      )
+      for (const [name, { $ref }] of Object.entries(headers)) t.equal($ref, `#/components/headers/${name}`)
+    }
   }
+})
+
+t.test('what is made is told where it is', async (t) => {
+  const { app } = await createService(t)
+  const payload = { email: 'ada@example.com', password: PASSWORD }
+  const reply = await app.inject({ method: 'POST', url: '/auth/signup', payload })
+  const making = operations.filter(({ operation }) => operation.responses[201]?.headers?.Location)
+  t.strictSame(
+    making.map(({ path }) => path),
+    ['/auth/signup'],
+  )
+  t.equal(reply.headers.location, document.components.headers.Location?.example)
 })
 
 t.test('what it calls guarded is guarded, and nothing else', async (t) => {
@@ -149,6 +175,16 @@ t.test('a body is required where a request without one is refused', async () => 
     ['/auth/logout'],
   )
 })
+
+// A problem as it is thrown: the throttle's says how long to wait.
+function thrown(code: ProblemCode): Problem {
+  if (code !== 'too_many_attempts') return new Problem(code)
+  try {
+    return createRefusals(20, Date.now).refuse('address', 'a', Date.now() + 8_000)
+  } catch (error) {
+    return error as Problem
+  }
+}
 
 // Each field of an object has an example, unless its schema leaves no choice or names another schema.
 function showsExamples(t: Test, $ref: string): void {
