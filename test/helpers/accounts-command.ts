@@ -14,10 +14,14 @@ export interface AccountsResult {
 /** `latchkey accounts` as an operator types it, each time in the same folder. */
 export function accountsCommand(
   t: Test,
-  { folder = emptyFolder(t), env = {} }: { folder?: string; env?: Record<string, string> } = {},
+  {
+    folder = emptyFolder(t),
+    env = {},
+    password = PASSWORD,
+  }: { folder?: string; env?: Record<string, string>; password?: string } = {},
 ) {
   async function run(...args: readonly string[]): Promise<AccountsResult> {
-    const cli = startCli(t, ['accounts', ...args], { folder, env, input: `${PASSWORD}\n` })
+    const cli = startCli(t, ['accounts', ...args], { folder, env, input: `${password}\n` })
     // Many of them may run at once.
     const { code } = await cli.ended(60_000)
     const events = cli

@@ -1,9 +1,8 @@
-import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { argv, stdout } from 'node:process'
 import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
+import { runOther } from './other-clients.ts'
 
 const pathOf = (name: string) => fileURLToPath(new URL(`../../${name}`, import.meta.url))
 
@@ -24,13 +23,12 @@ function sha256(text: string): string {
   return createHash('sha256').update(text).digest('hex')
 }
 
-/** The types of openapi.yaml, as src/client/api.ts has to hold them. The generator is in test/clients. */
-async function clientTypes(): Promise<string> {
-  const generator = pathOf('test/clients/node_modules/openapi-typescript/bin/cli.js')
+/** The types of openapi.yaml, as src/client/api.ts has to hold them. */
+export async function clientTypes(): Promise<string> {
   const openapi = pathOf('openapi.yaml')
   // In a request what has a default may be left out.
-  const args = [generator, openapi, '--default-non-nullable=false']
-  const { stdout: types } = await promisify(execFile)(process.execPath, args, { maxBuffer: 2 ** 24 })
+  const args = [openapi, '--default-non-nullable=false']
+  const types = await runOther('openapi-typescript/bin/cli.js', args, pathOf('.'))
   return header(readFileSync(openapi, 'utf8'), types) + types
 }
 
