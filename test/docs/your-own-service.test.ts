@@ -1,9 +1,20 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import type { ChildProcess } from 'node:child_process'
+import { copyFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { request } from '../helpers/client.ts'
 import { freePort } from '../helpers/free-port.ts'
-import { type Block, blocksOf, clone, run, signedIn, start, testPage, writeFiles } from '../helpers/pages.ts'
+import {
+  type Block,
+  blocksOf,
+  clone,
+  commandsOf,
+  run,
+  signedIn,
+  start,
+  testPage,
+  writeFiles,
+} from '../helpers/pages.ts'
 import { poll } from '../helpers/poll.ts'
 import { startServer } from '../helpers/process.ts'
 
@@ -26,7 +37,8 @@ testPage(t, PAGE, {
     await serve(t, folder, of('With Express').at(-1) as Block, express)
     await serve(t, folder, of('With Fastify').at(-1) as Block, fastify)
     writeFileSync(join(folder, 'serve-web.mjs'), adapter(web))
-    await serve(t, folder, { ...(of('With Express').at(-1) as Block), text: 'node serve-web.mjs' }, web)
+    const webBlock = { ...(of('With Express').at(-1) as Block), text: 'node serve-web.mjs' }
+    const webService = await serve(t, folder, webBlock, web)
 
     const replaced = {
       'http://localhost:3000': server.url,
@@ -47,22 +59,35 @@ testPage(t, PAGE, {
     const login = { email: 'ada@example.com', password: 'a long walk by the river', audience: 'billing' }
     const { json } = await request(server.url, '/auth/login', { body: login })
     for (const answer of await answers(String(json.access_token))) t.match(answer, { of: /^[\da-f-]{36}$/ })
+
+    // The secret is replaced at once; the one service that takes part in it goes on, the others let nobody in.
+    const leaked = commandsOf('docs/rotation.md', 'A secret that has leaked')
+    const derived = commandsOf('docs/rotation.md', 'Services that hold a derived secret')
+    await run(t, [], { folder: server.folder, before: leaked + derived })
+    copyFileSync(join(server.folder, 'billing-secret'), join(folder, 'billing-secret'))
+    process.kill(-Number(webService.pid), 'SIGHUP')
+    await poll('the new secret to sign', async () => {
+      const { json } = await request(server.url, '/auth/login', { body: login })
+      const [first, second, third] = await answers(String(json.access_token))
+      return third?.of !== undefined && first?.code === 'token_invalid' && second?.code === 'token_invalid'
+    })
   },
 })
 
-async function serve(t: Test, folder: string, block: Block, port: number): Promise<void> {
+async function serve(t: Test, folder: string, block: Block, port: number): Promise<ChildProcess> {
   const answers = () =>
     request(`http://localhost:${port}`, '/invoices').then(
       ({ status }) => status === 401,
       () => false,
     )
-  await start(t, block, { folder }, answers)
+  return start(t, block, { folder }, answers)
 }
 
 // The page's handler of a Request behind Node's own server, as an adapter would put it there.
 function adapter(port: number): string {
   return `import { createServer } from 'node:http'
     import handler from './web.mjs'
+    import './rotation.mjs'
     createServer(async ({ url, headers }, response) => {
       const reply = handler.fetch(new Request('http://localhost' + url, { headers }))
       response.writeHead(reply.status, Object.fromEntries(reply.headers)).end(await reply.text())

@@ -146,7 +146,12 @@ export async function start(
   // A group of its own, for it is a shell that has the server as its child.
   const child = spawn('bash', ['-eu', file], { ...options, detached: true })
   t.teardown(() => {
-    if (child.exitCode === null && child.signalCode === null) process.kill(-Number(child.pid), 'SIGKILL')
+    try {
+      process.kill(-Number(child.pid), 'SIGKILL')
+    } catch (error) {
+      // Nobody of it is left.
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+    }
   })
   let printed = ''
   for (const stream of [child.stdout, child.stderr]) {
