@@ -45,15 +45,21 @@ testPage(t, PAGE, {
       await output.filter({ hasText: text }).waitFor()
     }
 
+    /** Presses a button until it isn't too much: the machine may have much else to do. */
+    const press = (name: string, answer: RegExp) =>
+      poll(`${name} to answer ${answer}`, async () => {
+        await page.getByRole('button', { name }).click()
+        await output.filter({ hasText: new RegExp(`${answer.source}|^overloaded`) }).waitFor()
+        return answer.test(String(await output.textContent()))
+      })
+
     await page.goto(url)
     await says('Sign up or log in.')
     await page.getByLabel('Email').fill('ada@example.com')
     await page.getByLabel('Password').fill('river')
-    await page.getByRole('button', { name: 'Sign up' }).click()
-    await says(/^password_too_weak: The password/)
+    await press('Sign up', /^password_too_weak: The password/)
     await page.getByLabel('Password').fill('a long walk by the river')
-    await page.getByRole('button', { name: 'Sign up' }).click()
-    await says('Hello, ada@example.com!')
+    await press('Sign up', /^Hello, ada@example\.com!/)
 
     const call = page.getByRole('button', { name: 'Call /me' })
     await call.click()
@@ -74,12 +80,11 @@ testPage(t, PAGE, {
 
     await page.getByLabel('Email').fill('ada@example.com')
     await page.getByLabel('Password').fill('a long walk by the river')
-    await page.getByRole('button', { name: 'Log in' }).click()
-    await says('Hello, ada@example.com!')
+    await press('Log in', /^Hello, ada@example\.com!/)
     await page.getByRole('button', { name: 'Log out' }).click()
     await says('Signed out: log_out')
     t.strictSame(
-      faults.filter((fault) => !/status of 4(01|22|04)/.test(fault)),
+      faults.filter((fault) => !/status of (401|422|503)/.test(fault)),
       [],
     )
   },

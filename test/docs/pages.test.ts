@@ -18,7 +18,9 @@ t.test('every page with commands has a test that runs them', async (t) => {
   const texts = names.map((name) => readFileSync(name, 'utf8'))
   for (const page of pages) {
     if (!blocksOf(page).some(({ kind }) => kind === 'sh')) continue
-    const isTested = (text: string) => /\btestPage\(/.test(text) && text.includes(`'${page}'`)
+    const isTested = (text: string) =>
+      text.includes(`testPage(t, '${page}'`) ||
+      (text.includes('testPage(t, PAGE') && text.includes(`const PAGE = '${page}'`))
     t.equal(texts.filter(isTested).length, 1, page)
   }
 })

@@ -196,6 +196,8 @@ npm() {
     *) env -u NODE_OPTIONS npm "$@" ;;
   esac
 }
+# Where the machine has much else to do: what is refused for that (503) is asked again.
+curl() { command curl --retry 20 --retry-delay 1 "$@"; }
 put() {
   case "$1" in
     *.tgz)
