@@ -26,6 +26,8 @@ async function follow(t: Test): Promise<Followed> {
   const replaced = { 'localhost:3000': `localhost:${port}`, '5173': String(pagePort) }
   const folder = clone(t)
   const surroundings = { folder, replaced, env: { PORT: String(port) } }
+  const needed = blocksOf(PAGE).filter(({ section }) => section === '')
+  await run(t, needed, surroundings)
   await start(t, of(1)[0] as Block, surroundings, (printed) => printed.includes('Server listening'))
   await run(t, of(2), surroundings)
   const own = join(folder, '..', 'my-page')

@@ -12,7 +12,6 @@ const CLI = join(root, 'src', 'cli.ts')
 /** Lines of commands that no test runs, and why. Everything else in README.md and docs/ is run. */
 export const notRun: readonly { readonly page: string; readonly line: string; readonly why: string }[] = [
   { page: 'README.md', line: 'npm test', why: 'it is what runs the others' },
-  { page: 'docs/getting-started.md', line: 'node --version', why: 'it is for people to look at' },
   { page: 'docs/postgresql.md', line: 'docker compose up --build', why: 'it needs Docker' },
 ]
 
