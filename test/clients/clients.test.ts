@@ -7,6 +7,7 @@ import { accountsCommand } from '../helpers/accounts-command.ts'
 import { node, tsc } from '../helpers/built-package.ts'
 import { clientTypes } from '../helpers/client-types.ts'
 import { otherClients, runOther } from '../helpers/other-clients.ts'
+import { patientWay } from '../helpers/patient.ts'
 import { poll } from '../helpers/poll.ts'
 import { emptyFolder, type ServerProcess, startServer } from '../helpers/process.ts'
 import { PASSWORD } from '../helpers/service.ts'
@@ -106,7 +107,9 @@ for (const name of ['openapi-fetch', 'hey-api']) {
       `import { journey } from './dist/${name}.js'
       console.log(JSON.stringify(await journey(process.argv[2], JSON.parse(process.argv[3]))))`,
     )
-    const told: Told = JSON.parse(await node(program, server.url, JSON.stringify(people)))
+    const told: Told = JSON.parse(
+      await node(program, await patientWay(t, server.url), JSON.stringify(people)),
+    )
     isWhatIsTold(t, told, people)
     t.strictSame(await routesAsked(server), routesThere(), 'every endpoint was called')
   })

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { accountsCommand } from '../helpers/accounts-command.ts'
 import { runOther } from '../helpers/other-clients.ts'
+import { patientWay } from '../helpers/patient.ts'
 import { emptyFolder, startServer } from '../helpers/process.ts'
 
 interface Report {
@@ -25,7 +26,8 @@ function textOf(name: string): string {
 async function failuresOf(t: Test, name: string, url: string): Promise<[title: string, tests: string[]][]> {
   const text = textOf(name)
   const folder = emptyFolder(t)
-  writeFileSync(join(folder, name), text.replace('@baseUrl = http://localhost:3000', `@baseUrl = ${url}`))
+  const way = await patientWay(t, url)
+  writeFileSync(join(folder, name), text.replace('@baseUrl = http://localhost:3000', `@baseUrl = ${way}`))
   const { requests }: Report = JSON.parse(await reportOf(folder, name))
   const titles = [...text.matchAll(/^### (.+)$/gm)].map(([, title]) => title)
   t.strictSame(
