@@ -111,7 +111,7 @@ export function createClient(options: ClientOptions) {
     const response = await sendWith(token)
     if (token === undefined || response.status !== 401) return response
     const code = await codeOf(response)
-    if (!RENEWABLE.test(code) || (token === hopeless && code !== 'token_expired')) return response
+    if (!RENEWABLE.test(code as string) || (token === hopeless && code !== 'token_expired')) return response
     let other: string | undefined
     try {
       other = await unlessAborted(keeper.token(token), signal)
@@ -223,13 +223,9 @@ export function createClient(options: ClientOptions) {
       const sendWith = (token: string | undefined) => {
         const headers = new Headers(init.headers ?? request?.headers)
         if (token !== undefined) headers.set('authorization', `Bearer ${token}`)
-        return send(request?.clone() ?? url, { redirect: 'error', ...init, headers })
+        return send(request?.clone() ?? url, { ...init, redirect: init.redirect ?? 'error', headers })
       }
-      return withToken(
-        sendWith,
-        signal,
-        !(typeof ReadableStream === 'function' && init.body instanceof ReadableStream),
-      )
+      return withToken(sendWith, signal, !('getReader' in Object(init.body)))
     },
 
     /** Calls any endpoint: `request('GET /admin/accounts', { query: { q: 'ada' } })`. @returns what it answers */

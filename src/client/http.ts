@@ -26,7 +26,7 @@ export async function readAnswer(response: Response): Promise<unknown> {
   if (ok) return body
   const retryAfter = retryAfterOf(response)
   // A proxy's page is no problem of the service's, and must not be taken for its word.
-  const { code = 'invalid_response', ...problem } = Object(isJson ? body : undefined)
+  const { code = 'invalid_response', ...problem } = Object(isJson && body)
   throw new LatchkeyError(code, { ...problem, status, retryAfter })
 }
 
@@ -45,7 +45,7 @@ export async function exchange(send: () => Promise<Response>): Promise<unknown> 
 }
 
 /** The code of a problem that a server answers, if it is one. The answer can still be read, and fails if this did. */
-export async function codeOf(response: Response): Promise<string> {
+export async function codeOf(response: Response): Promise<string | undefined> {
   const error: unknown = await readAnswer(response.clone()).catch((error: unknown) => error)
-  return String(Object(error).code)
+  return Object(error).code
 }

@@ -28,7 +28,7 @@ export function targetOf(url: string, trusted: ReadonlySet<string | undefined>):
   const page = (globalThis as { location?: { readonly href: string } }).location?.href
   const absolute = /^https?:\/\//i.test(url) ? url : new URL(url, page).href
   if (trusted.has(originOf(absolute))) return absolute
-  throw new LatchkeyError('untrusted_origin', { detail: `The token is not for ${url}` })
+  throw new LatchkeyError('untrusted_origin', { detail: `no token is for ${url}` })
 }
 
 /**

@@ -59,9 +59,9 @@ const AHEAD = 60_000
 const ASK_TABS = 100
 /**
  * The service gives an exchanged refresh token's tokens again for 10 s, in case the answer was lost. So an exchange is
- * tried again for as long, less what is on the way. Milliseconds.
+ * tried again for as long, less what is on the way; who is to wait for less than that waits no longer. Milliseconds.
  */
-const TRY_FOR = 8_000
+const TRY_FOR = 9_000
 /** How long an answer may take: the first one less, so that there is time to ask again. Milliseconds. */
 const FIRST_ANSWER = 5_000
 const LATER_ANSWER = 15_000
@@ -81,7 +81,7 @@ function within<Result>(limit: number, run: (signal: AbortSignal) => Promise<Res
 
 /** What ends a session; whatever else is answered to a refresh says nothing about it. */
 const isEnd = (error: unknown): error is LatchkeyError =>
-  error instanceof LatchkeyError && /^(refresh_token_(invalid|reused)|account_disabled)$/.test(error.code)
+  error instanceof LatchkeyError && /^(refresh_token_|account_disabled)/.test(error.code)
 
 function isTokens(value: unknown): value is Tokens {
   const { access_token, expires_in } = Object(value)
@@ -228,27 +228,30 @@ export function createKeeper({ key, storage, renew }: KeeperParts) {
     )
   }
 
-  /** Exchanges the refresh token, while no other tab does. @param tries how often that has failed */
-  async function rotate(start: number, tries = 0): Promise<void> {
+  /** Exchanges the refresh token, while no other tab does. @param end when to try no more @param tries how often that has failed */
+  async function rotate(end: number, tries = 0): Promise<void> {
     const kept = current
+    const before = changedAt
     try {
       const tokens = await ask(kept, tries === 0 ? FIRST_ANSWER : LATER_ANSWER)
-      // Where somebody signed out or in meanwhile, these are nobody's.
-      if (!isCookie) await sync()
-      if (current?.id === kept?.id) await keep(tokens, kept?.audience, kept)
+      // What can't be read now can't be known to have changed.
+      if (!isCookie) await sync().catch(() => {})
+      // Where somebody signed out or in meanwhile, these are nobody's; and a tab that came later has newer ones.
+      if (changedAt === before) await keep(tokens, kept?.audience, kept)
     } catch (error) {
       if (isEnd(error)) {
         // Perhaps another tab had the better one.
         await sync()
-        if (current?.access_token !== kept?.access_token) return
+        if (changedAt !== before) return
       }
       if (!(error instanceof LatchkeyError)) throw error
       const wait = backOff(tries, error)
+      const left = end - Date.now()
       // Other answers than 408, 429 and 5xx will be the same again.
-      if (/^4(?!08|29)/.test(`${error.status}`) || Date.now() - start + wait > TRY_FOR) throw error
-      await pause(wait)
+      if (/^4(?!08|29)/.test(`${error.status}`) || left < 0 || wait > TRY_FOR) throw error
+      await pause(Math.min(wait, left))
       await sync()
-      if (current?.access_token === kept?.access_token) await rotate(start, tries + 1)
+      if (changedAt === before) await rotate(end, tries + 1)
     }
   }
 
@@ -263,7 +266,7 @@ export function createKeeper({ key, storage, renew }: KeeperParts) {
     const run = async () => {
       // Another tab may have done it while this one waited.
       if (!isDone()) await sync()
-      if (!isDone()) await rotate(Date.now())
+      if (!isDone()) await rotate(Date.now() + TRY_FOR)
     }
     try {
       await (tabs ? within(PATIENCE, (signal) => tabs.alone(signal, run)) : run())

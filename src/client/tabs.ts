@@ -42,15 +42,15 @@ export function createTabs(
   hear: (message?: unknown) => void,
 ): Tabs {
   const page = globalThis as unknown as Page
-  const channel = typeof BroadcastChannel === 'undefined' ? undefined : new BroadcastChannel(key)
+  let channel = typeof BroadcastChannel === 'undefined' ? undefined : new BroadcastChannel(key)
   if (channel) {
     channel.onmessage = ({ data }: { data: unknown }) => hear(data)
     // Node.js: it keeps no process from ending.
     void (channel as { unref?(): void }).unref?.()
   }
   const changed = (event: { readonly key: string | null }) => {
-    // The channel comes first: it tells why as well.
-    if (event.key === key || event.key === null) void pause(LOOK_EVERY).then(() => hear())
+    // The channel comes first: it tells why as well. Null is for all keys.
+    if ((event.key ?? key) === key) void pause(LOOK_EVERY).then(() => hear())
   }
   page.addEventListener?.('storage', changed)
 
@@ -61,13 +61,16 @@ export function createTabs(
     run: () => Promise<Result>,
   ): Promise<Result> {
     const name = `${key}:lock`
-    const mine = `${Date.now() + LOCK_LIFE}:${Math.random()}`
-    const holder = async () => (await storage.getItem(name)) ?? ''
+    let mine = ''
+    const holder = async () => `${await storage.getItem(name)}`
     do {
       signal.throwIfAborted()
       const left = Number.parseFloat(await holder()) - Date.now()
       // One that lasts longer than any is from before the clock was set back.
-      if (!(left > 0 && left <= LOCK_LIFE)) await storage.setItem(name, mine)
+      if (!(left > 0 && left <= LOCK_LIFE)) {
+        mine = `${Date.now() + LOCK_LIFE}:${Math.random()}`
+        await storage.setItem(name, mine)
+      }
       await pause(LOOK_EVERY * (1 + Math.random()))
     } while ((await holder()) !== mine)
     try {
@@ -86,6 +89,7 @@ export function createTabs(
     tell: (message) => channel?.postMessage(message),
     close() {
       channel?.close()
+      channel = undefined
       page.removeEventListener?.('storage', changed)
     },
   }

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import { type Dialect, PostgresDialect, type PostgresPoolClient } from 'kysely'
 import pg from 'pg'
 import { Problem } from '../problem.ts'
@@ -6,7 +7,12 @@ const ACQUIRE_TIMEOUT = 800
 const INT8 = 20
 /** A statement with a list in it has as many texts as the list has lengths: past this many they go unprepared. */
 const PREPARED_STATEMENTS = 200
-const FEATURE_NOT_SUPPORTED = '0A000'
+/**
+ * Why a statement can't be sent as prepared. "Cached plan must not change result type": another node has migrated. And a
+ * pooler that keeps no prepared statements gives other connections than the one it was prepared on, where it is missing or
+ * there already.
+ */
+const UNPREPARED = new Set<string | undefined>(['0A000', '26000', '42P05'])
 
 export interface PostgresOptions {
   readonly url: string
@@ -107,8 +113,8 @@ function wrap(client: pg.PoolClient): PostgresPoolClient {
     try {
       return await client.query({ name, text, values })
     } catch (error) {
-      // "Cached plan must not change result type": another node has migrated. Within a transaction this fails as well.
-      if ((error as pg.DatabaseError).code !== FEATURE_NOT_SUPPORTED) throw error
+      if (!UNPREPARED.has((error as pg.DatabaseError).code)) throw error
+      // Within a transaction this fails as well.
       prepares = false
       return client.query(text, values)
     }
@@ -132,11 +138,11 @@ function wrap(client: pg.PoolClient): PostgresPoolClient {
 
 const names = new Map<string, string>()
 
-// Each connection keeps its own statements, so a name need only be one within this process.
+// By its text: where a pooler mixes up connections, a name must not be another statement of another node's.
 function nameOf(text: string): string | undefined {
   let name = names.get(text)
   if (name === undefined && names.size < PREPARED_STATEMENTS) {
-    name = `latchkey_${names.size}`
+    name = `latchkey_${hash('sha256', text).slice(0, 32)}`
     names.set(text, name)
   }
   return name

@@ -138,15 +138,19 @@ async function refresh({ refreshToken, who }) {
   }
 }
 
+/** Exchanges tokens that are about to end. */
+async function freshen() {
+  if (session?.refreshToken === undefined || Date.now() <= session.expiresAt - MARGIN) return
+  refreshing ??= refresh(session).finally(() => {
+    refreshing = undefined
+  })
+  await refreshing
+}
+
 // What is tried after a token's end goes with a new one, for as long as the session lasts.
 async function withFreshToken(request) {
-  if (session?.refreshToken === undefined || !request.headers?.Authorization) return request
-  if (Date.now() > session.expiresAt - MARGIN) {
-    refreshing ??= refresh(session).finally(() => {
-      refreshing = undefined
-    })
-    await refreshing
-  }
+  if (!request.headers?.Authorization) return request
+  await freshen()
   if (session !== undefined) request.headers.Authorization = `Bearer ${session.accessToken}`
   return request
 }
@@ -198,15 +202,22 @@ find('use-token').addEventListener('submit', (event) => {
 
 find('log-out').addEventListener('click', (event) => {
   run(event.currentTarget, async () => {
-    const { accessToken, refreshToken } = session
+    await freshen()
     // A token that was pasted is somebody else's to end.
-    if (refreshToken !== undefined) {
-      await post('auth/logout', {}, { authorization: `Bearer ${accessToken}` })
-    }
+    if (session?.refreshToken !== undefined) await end(session)
     forget()
     find('log-in').elements.email.focus()
   })
 })
+
+// What has ended already needs no log-out.
+async function end({ accessToken }) {
+  try {
+    await post('auth/logout', {}, { authorization: `Bearer ${accessToken}` })
+  } catch (error) {
+    if (error.status !== 401) throw error
+  }
+}
 
 // The library has a dark mode, but doesn't ask what the system prefers.
 const dark = window.matchMedia('(prefers-color-scheme: dark)')

@@ -186,6 +186,23 @@ t.test('what is tried after the end of a token goes with a new one', async (t) =
   }
 })
 
+t.test('who comes back after the end of a token, or of the session, can log out', async (t) => {
+  const server = await startServer(t, { env: { ACCESS_TOKEN_TTL: '10s' } })
+  const token = await signUp(server.url, EMAIL)
+  const { page } = await openDocs(t, server.url)
+  const email = page.getByLabel('Email', { exact: true })
+  for (const scope of [undefined, 'all']) {
+    await logIn(page)
+    await page.getByText('Logged in').waitFor()
+    if (scope !== undefined) {
+      const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' }
+      await fetch(`${server.url}/auth/logout`, { method: 'POST', headers, body: JSON.stringify({ scope }) })
+    }
+    await page.getByRole('button', { name: 'Log out' }).click()
+    await email.waitFor()
+  }
+})
+
 t.test('a session that ended elsewhere is told', async (t) => {
   const server = await startServer(t)
   const token = await signUp(server.url, EMAIL)

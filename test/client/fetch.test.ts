@@ -92,6 +92,9 @@ t.test('a redirect is an error: neither token nor body goes on', async (t) => {
   const own = await otherServer(t, (_, reply) => reply.writeHead(307, { location: hostile.url }).end())
   const { client, tabs } = await signedIn(t, [own.url])
   await t.rejects(client.fetch(own.url, { method: 'POST', body: 'a secret' }), TypeError)
+  // As who passes on what it was given writes it.
+  const passedOn = { redirect: undefined } as unknown as RequestInit
+  await t.rejects(client.fetch(own.url, passedOn), TypeError)
   const redirected = tabs.open({ baseUrl: own.url })
   await t.rejects(redirected.logIn({ email: 'a@example.com', password: PASSWORD }), { code: 'network_error' })
   t.strictSame(hostile.seen, [])

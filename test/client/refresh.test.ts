@@ -202,8 +202,8 @@ t.test('the end of a session is told once its access token is of no use either',
     ['disabled', 'account_disabled'],
     ['ended', 'session_ended'],
   ] as const) {
-    const site = await signedIn(t)
-    const client = await later(site, 2_500)
+    const site = await signedIn(t, { env: { ACCESS_TOKEN_TTL: '20s' } })
+    const client = await later(site, 16_000)
     const events = eventsOf(client)
     if (how === 'disabled') {
       await site.database.db
@@ -311,4 +311,46 @@ t.test('what stands in the storage and is no session is nothing', async (t) => {
     await storage.setItem(`latchkey:${url}`, text)
     t.equal(await createTabs(t).open({ baseUrl: url, storage }).restore(), false, text)
   }
+})
+
+t.test('tokens that came while the storage could not be read are kept all the same', async (t) => {
+  const items = new Map<string, string>()
+  let isLocked = false
+  const storage = asyncStorage({
+    async getItem(key) {
+      if (isLocked) throw new Error('the telephone is locked')
+      return items.get(key)
+    },
+    setItem: async (key, value) => items.set(key, value),
+    removeItem: async (key) => items.delete(key),
+  })
+  const site = await signedIn(t, { storage })
+  const first = JSON.parse(String(items.get(site.key))).refresh_token
+  const client = await later(site, 10_000)
+  answerRefreshes(site, (next) => {
+    isLocked = true
+    return next()
+  })
+  await client.me()
+  isLocked = false
+  t.equal(site.tabs.count(REFRESH), 1)
+  t.not(JSON.parse(String(items.get(site.key))).refresh_token, first)
+})
+
+t.test('an answer that was lost is asked for once more, just before that is too late', async (t) => {
+  const site = await signedIn(t)
+  const client = await later(site, 10_000)
+  const events = eventsOf(client)
+  let lostAt = 0
+  answerRefreshes(site, async (next) => {
+    if (lostAt === 0) {
+      await next()
+      lostAt = performance.now()
+      return offline()
+    }
+    const isBack = performance.now() - lostAt > 8_000
+    return isBack ? next() : problem(503, 'database_unavailable', { 'retry-after': '2' })
+  })
+  await client.me()
+  t.strictSame(events, ['signed_in', 'refreshed'])
 })

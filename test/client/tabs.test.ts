@@ -223,3 +223,85 @@ t.test('another tab that has the better token is believed', async (t) => {
   t.equal(browser.count(REFRESH), 1)
   t.not(JSON.parse(String(items.getItem(key))).access_token, before.access_token)
 })
+
+t.test('an answer that comes late does not take the place of what another tab has made since', async (t) => {
+  without(t, 'navigator')
+  const { url } = await listeningService(t)
+  const tabs = createTabs(t)
+  const items = localItems()
+  const key = `latchkey:${url}`
+  const open = () => tabs.open({ baseUrl: url, storage: webStorage(items) })
+  const kept = () => JSON.parse(String(items.getItem(key)))
+  const expire = () => items.setItem(key, JSON.stringify({ ...kept(), expires_at: Date.now() - 10_000 }))
+  await open().signUp(newForm())
+  expire()
+  const refresh = holdRefresh(tabs)
+  const late = open().me()
+  await refresh.answered
+  // Its lock has run out: another one gets the same tokens, in the grace, and exchanges those later.
+  items.removeItem(`${key}:lock`)
+  await open().me()
+  expire()
+  await open().me()
+  const newest = kept().refresh_token
+  refresh.release()
+  await late
+  t.equal(kept().refresh_token, newest)
+})
+
+t.test('in cookie mode a sign-out is not undone by a tab that was being opened', async (t) => {
+  const { url } = await listeningService(t)
+  const tabs = createTabs(t)
+  const first = tabs.open({ baseUrl: url, transport: 'cookie' })
+  await first.signUp(newForm())
+  // It asks nobody what they know, as if all were too busy to answer in time.
+  const { prototype } = BroadcastChannel
+  const { postMessage } = prototype
+  t.teardown(() => Object.assign(prototype, { postMessage }))
+  Object.assign(prototype, {
+    postMessage(this: InstanceType<typeof BroadcastChannel>, message: unknown) {
+      if (Object(message).at !== undefined) postMessage.call(this, message)
+    },
+  })
+  const refresh = holdRefresh(tabs)
+  const second = tabs.open({ baseUrl: url, transport: 'cookie' })
+  const restoring = second.restore()
+  await refresh.answered
+  // It hears after the tab: it was there after it.
+  const heard = new BroadcastChannel(`latchkey:${url}`)
+  t.teardown(() => heard.close())
+  const signedOut = new Promise((resolve) => {
+    heard.onmessage = resolve
+  })
+  await first.logOut()
+  await signedOut
+  refresh.release()
+  t.equal(await restoring, false)
+  t.equal(second.isSignedIn, false)
+  t.equal(first.isSignedIn, false)
+})
+
+/** Holds back the answer of the next refresh. */
+function holdRefresh(tabs: ReturnType<typeof createTabs>) {
+  const [answer, held] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  tabs.network = async (address, next) => {
+    const response = await next()
+    if (address.endsWith('/auth/refresh')) {
+      tabs.network = undefined
+      answer.resolve()
+      await held.promise
+    }
+    return response
+  }
+  return { answered: answer.promise, release: held.resolve }
+}
+
+t.test('a client that hears no more of other tabs works all the same', async (t) => {
+  const { url } = await listeningService(t)
+  const client = createTabs(t).open({ baseUrl: url, storage: webStorage(localItems()) })
+  client.close()
+  await client.signUp(newForm())
+  t.equal(client.isSignedIn, true)
+  await client.logOut()
+  t.equal(client.isSignedIn, false)
+})

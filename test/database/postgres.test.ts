@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import { type AddressInfo, createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { sql } from 'kysely'
@@ -181,6 +182,25 @@ t.test('what another node adds to a table while this one reads it is no fault', 
   await t.rejects(begun, unavailable, 'a transaction is to be tried again')
   await sql`alter table growing add column size integer`.execute(second.db)
   t.same((await read(second.db)).rows, [])
+})
+
+t.test('a pooler that keeps no prepared statements is no fault, and mixes up none', async (t) => {
+  const { database } = await open(t)
+  const { db } = database
+  const read = (id: number) => sql<{ id: number }>`select ${id}::integer as id`.execute(db)
+  t.same((await read(1)).rows, [{ id: 1 }])
+  const { rows } = await sql<{ name: string; statement: string }>`
+    select name, statement from pg_prepared_statements where statement like ${'%::integer as id'}
+  `.execute(db)
+  const [{ name, statement }] = rows as [{ name: string; statement: string }]
+  t.equal(name, `latchkey_${hash('sha256', statement).slice(0, 32)}`, 'on every node it has the same name')
+
+  // Another connection than the one it was prepared on, where it isn't, or where another node has prepared it.
+  await sql.raw('deallocate all').execute(db)
+  t.same((await read(2)).rows, [{ id: 2 }])
+  const { database: second } = await open(t)
+  await sql.raw(`prepare ${name} as ${statement}`).execute(second.db)
+  t.same((await sql`select ${3}::integer as id`.execute(second.db)).rows, [{ id: 3 }])
 })
 
 t.test('statements without number take no room in the server’s memory', async (t) => {
