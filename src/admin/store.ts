@@ -13,7 +13,7 @@ import type { AccountStatus, Db, Tx } from '../database/schema.ts'
 import { transact, type Within } from '../database/transaction.ts'
 import { ABOVE_ALL_IDS, BELOW_ALL_IDS, type Stretch } from '../keyset.ts'
 import { revoke } from '../revocations/store.ts'
-import { endSessions, insertSession, type NewSession } from '../sessions/store.ts'
+import { endWithAccount, insertSession, type NewSession } from '../sessions/store.ts'
 import type { Revocation } from '../tokens/revocations.ts'
 import { ADMIN } from '../tokens/roles.ts'
 
@@ -103,7 +103,7 @@ export function createAdminStore(db: Db) {
 
         // From the first revocation to the commit nothing else is locked.
         const isDisabled = after.status === 'disabled'
-        const ended = isDisabled ? await endSessions(tx, id, 'all', now) : { count: 0, revocations: [] }
+        const ended = isDisabled ? await endWithAccount(tx, id, now) : { count: 0, revocations: [] }
         const causes = hasOtherRoles ? [{ accountId: id, roles: after.roles }] : []
         const revocations = [...ended.revocations, ...(await revoke(tx, causes, now))]
         if (isAdmin(before) && !isAdmin(after)) await requireAnAdmin(tx)

@@ -13,7 +13,7 @@ import {
   type RefreshToken,
   rotationSalt,
 } from './refresh-token.ts'
-import type { OpenSession, Session, SessionStore } from './store.ts'
+import { isLeftover, type OpenSession, type Session, type SessionStore } from './store.ts'
 
 /** Milliseconds in which the previous refresh token gets the same child once more: its answer may have been lost. */
 const GRACE = 10_000
@@ -48,9 +48,11 @@ export type Refresh = (text: string, wish: Wish, client: Client) => Promise<Toke
 export function createRefresh(parts: RefreshParts): Refresh {
   const { store, issue, revocations, throttle, trail, refreshes = { repeated: 0 }, clock } = parts
 
-  // By its row, or by a SESSION_TTL that was shortened since.
+  // With its account, by its row, or by a SESSION_TTL that was shortened since.
   function hasEnded(session: Session, now: number): boolean {
-    return session.expires_at <= now || issue.expiryFrom(now, session.created_at) <= now
+    return (
+      isLeftover(session) || session.expires_at <= now || issue.expiryFrom(now, session.created_at) <= now
+    )
   }
 
   // A genuine token is never held back: who has one isn't guessing.
@@ -103,9 +105,10 @@ export function createRefresh(parts: RefreshParts): Refresh {
 
     for (;;) {
       const session = await store.find(token.sessionId)
-      if (session === undefined || hasEnded(session, now)) return refuseRefresh(client)
-      if (!isGenuine(token, session)) return refuseRefresh(client)
+      if (session === undefined || !isGenuine(token, session)) return refuseRefresh(client)
+      // Disabling has ended the session as well, but this is the reason.
       if (session.status === 'disabled') throw new Problem('account_disabled')
+      if (hasEnded(session, now)) return refuseRefresh(client)
 
       if (!isNewest(token, session)) {
         return repeat(session, token, wish, now) ?? endReused(session, client)

@@ -34,12 +34,23 @@ export type SessionStore = ReturnType<typeof createSessionStore>
 
 const SWEEP_BATCH = 500
 
+/** Milliseconds for which whoever has a token of a session that ended with its account's being disabled is told so. */
+const TOLD_FOR = 3_600_000
+
+// In place of the hash of its secret, in the row that is left of such a session: no secret has it.
+const ENDED = Buffer.alloc(32)
+
+/** Whether a row is but what is left of a session. */
+export function isLeftover({ secret_hash }: Pick<Session, 'secret_hash'>): boolean {
+  return ENDED.equals(secret_hash)
+}
+
 /** The queries on sessions. Each throws Problem database_unavailable where there is no database. */
 export function createSessionStore(db: Db) {
   const write = groupWrites(db)
 
   const existing = prepare((given: Given<Pick<Session, 'id'>>) =>
-    db.selectFrom('sessions').select('id').where('id', '=', given('id')),
+    db.selectFrom('sessions').select('id').where('id', '=', given('id')).where('secret_hash', '!=', ENDED),
   )
   const withAccount = prepare((given: Given<Pick<Session, 'id'>>) =>
     db
@@ -133,6 +144,7 @@ export function createSessionStore(db: Db) {
         .selectAll()
         .where('account_id', '=', accountId)
         .where('expires_at', '>', now)
+        .where('secret_hash', '!=', ENDED)
         .orderBy('last_used_at', 'desc')
         .orderBy('id', 'desc')
         .limit(limit)
@@ -211,13 +223,36 @@ export async function endSessions(
   now: number,
   revokeAlso?: string,
 ): Promise<EndedSessions> {
-  let query = tx.deleteFrom('sessions').where('account_id', '=', accountId)
+  let query = tx.deleteFrom('sessions').where('account_id', '=', accountId).where('secret_hash', '!=', ENDED)
   if (which !== 'all') {
     query = 'only' in which ? query.where('id', '=', which.only) : query.where('id', '!=', which.except)
   }
   const rows = await query.returning('id').execute()
   const ids = new Set(rows.map((row) => row.id))
   if (revokeAlso !== undefined) ids.add(revokeAlso)
-  const causes = [...ids].map((sessionId) => ({ sessionId }))
-  return { count: rows.length, revocations: await revoke(tx, causes, now) }
+  return { count: rows.length, revocations: await revoke(tx, causesOf(ids), now) }
 }
+
+/**
+ * Ends all sessions and credentials of an account that is disabled. The rows of sessions are left for an hour, for a
+ * refresh to tell why they have ended. Nothing may be locked in the transaction afterwards.
+ */
+export async function endWithAccount(tx: Tx, accountId: string, now: number): Promise<EndedSessions> {
+  const credentials = await tx
+    .deleteFrom('sessions')
+    .where('account_id', '=', accountId)
+    .where('kind', '=', 'credential')
+    .returning('id')
+    .execute()
+  const logins = await tx
+    .updateTable('sessions')
+    .set({ expires_at: now + TOLD_FOR, secret_hash: ENDED, rotation_salt: null })
+    .where('account_id', '=', accountId)
+    .where('secret_hash', '!=', ENDED)
+    .returning('id')
+    .execute()
+  const ids = [...credentials, ...logins].map((row) => row.id)
+  return { count: ids.length, revocations: await revoke(tx, causesOf(ids), now) }
+}
+
+const causesOf = (ids: Iterable<string>) => [...ids].map((sessionId) => ({ sessionId }))

@@ -32,12 +32,19 @@ for (const database of databases) {
     }
     for (const refresh_token of [eve.refreshToken, other.refresh_token]) {
       const reply = await service.send('POST', '/auth/refresh', { body: { refresh_token } })
-      isProblem(t, reply, 'refresh_token_invalid')
+      isProblem(t, reply, 'account_disabled')
     }
     isProblem(t, await service.send('POST', '/auth/login', { body: credentials }), 'account_disabled')
     const guess = { ...credentials, password: 'not her password' }
     isProblem(t, await service.send('POST', '/auth/login', { body: guess }), 'invalid_credentials')
     t.equal((await revocations(service)).length, 2, 'one for each session')
+    const read = (await service.send('GET', path, { token })).json()
+    t.strictSame(read.sessions, [])
+    for (const again of [{ status: 'disabled' }, { status: 'active' }, { status: 'disabled' }]) {
+      await service.send('PATCH', path, { token, body: again })
+    }
+    await service.send('DELETE', `${path}/sessions`, { token })
+    t.equal((await revocations(service)).length, 2, 'they end once')
 
     const enabled = await service.send('PATCH', path, { token, body: { status: 'active' } })
     t.equal(enabled.json().status, 'active')

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import t, { type Test } from 'tap'
 import { asyncStorage, type Client, memoryStorage, type SessionStorage } from '../../src/client/client.ts'
+import { signUpAdmin } from '../helpers/operators.ts'
 import { poll } from '../helpers/poll.ts'
 import { PASSWORD } from '../helpers/service.ts'
 import { createTabs, eventsOf, listeningService } from '../helpers/tabs.ts'
@@ -229,6 +230,17 @@ t.test('the end of a session is told once its access token is of no use either',
     t.notOk(await site.storage.getItem(site.key))
     await client.logIn(site.form).catch(() => {})
   }
+})
+
+t.test('whose account an operator disables is told so', async (t) => {
+  const service = await listeningService(t)
+  const { accessToken: token } = await signUpAdmin(service)
+  const client = createTabs(t).open({ baseUrl: service.url })
+  const events = eventsOf(client)
+  const { id } = await client.signUp({ email: `${randomUUID()}@example.com`, password: PASSWORD })
+  await service.send('PATCH', `/admin/accounts/${id}`, { token, body: { status: 'disabled' } })
+  await t.rejects(client.me(), { code: 'token_revoked' })
+  t.strictSame(events, ['signed_in', 'signed_out: account_disabled'])
 })
 
 t.test('a stored session that has ended is none', async (t) => {

@@ -3,6 +3,7 @@ import { type Agent, request as httpRequest } from 'node:http'
 import argon2 from 'argon2'
 import type { Db } from '../../src/database/schema.ts'
 import { childToken, hashOf, parseRefreshToken } from '../../src/sessions/refresh-token.ts'
+import { isLeftover } from '../../src/sessions/store.ts'
 import { keyOf } from '../../src/throttling/store.ts'
 import { PASSWORD } from './service.ts'
 
@@ -126,7 +127,8 @@ export async function storedUser(db: Db, user: User): Promise<Omit<User, 'refuse
     return { ...newUser(user.service, credentials, serviceEvents), email: user.email }
   const { id, email, name, status } = account
   const roles = await db.selectFrom('account_roles').select('role').where('account_id', '=', id).execute()
-  const sessions = await db.selectFrom('sessions').select('id').where('account_id', '=', id).execute()
+  const rows = await db.selectFrom('sessions').selectAll().where('account_id', '=', id).execute()
+  const sessions = rows.filter((row) => !isLeftover(row))
   const attempts = await db
     .selectFrom('attempts')
     .select('failures')
