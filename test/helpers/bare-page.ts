@@ -156,3 +156,8 @@ export function watchRefreshes(context: BrowserContext): number[] {
   })
   return statuses
 }
+
+/** Faults, but for a 503: a node that shares its cores with the browser may have too much to do, and is asked again. */
+export function graveFaults(faults: readonly string[]): string[] {
+  return faults.filter((fault) => !/status of 503 .*\/auth\/\w+\)$/.test(fault))
+}
