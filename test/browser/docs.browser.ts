@@ -2,7 +2,7 @@ import { AxeBuilder } from '@axe-core/playwright'
 import type { Browser, Locator, Page } from 'playwright-core'
 import t, { type Test } from 'tap'
 import { launchBrowser, openPage, type WatchedPage } from '../helpers/browser.ts'
-import { request, signUp } from '../helpers/client.ts'
+import { logIn as logInElsewhere, request, signUp } from '../helpers/client.ts'
 import { poll } from '../helpers/poll.ts'
 import { startServer } from '../helpers/process.ts'
 import { PASSWORD } from '../helpers/service.ts'
@@ -188,13 +188,14 @@ t.test('what is tried after the end of a token goes with a new one', async (t) =
 
 t.test('who comes back after the end of a token, or of the session, can log out', async (t) => {
   const server = await startServer(t, { env: { ACCESS_TOKEN_TTL: '10s' } })
-  const token = await signUp(server.url, EMAIL)
+  await signUp(server.url, EMAIL)
   const { page } = await openDocs(t, server.url)
   const email = page.getByLabel('Email', { exact: true })
   for (const scope of [undefined, 'all']) {
     await logIn(page)
     await page.getByText('Logged in').waitFor()
     if (scope !== undefined) {
+      const token = await logInElsewhere(server.url, EMAIL)
       const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' }
       await fetch(`${server.url}/auth/logout`, { method: 'POST', headers, body: JSON.stringify({ scope }) })
     }
