@@ -218,6 +218,7 @@ function rowOf(name: string, rounds: readonly Round[]): Row {
 }
 
 // Each by requests per second with its goal, and by CPU time without one. Turned round, so that more is better in both.
+// Beside a peer stands what a bare route that lets in everybody would be: more than that no guard can be.
 function ratiosOf(rounds: Rounds): Ratio[] {
   const postgres = fasterOf(rounds, ['session-postgres', 'session-postgres-pipeline'])
   const pairs: readonly [name: string, one: string, other: string | undefined, atLeast: number][] = [
@@ -233,9 +234,17 @@ function ratiosOf(rounds: Rounds): Ratio[] {
   return pairs.flatMap(([name, one, other, atLeast]) => {
     if (other === undefined || !rounds.has(other)) return []
     const [a, b] = [roundsOf(rounds, one), roundsOf(rounds, other)]
-    return [
+    const found: Ratio[] = [
       { name, value: ratios(a, b, 'rps'), goal: { atLeast } },
       { name: `${name}, by CPU`, value: ratios(b, a, 'cpuMicroseconds') },
+    ]
+    if (other === 'fastify' || other === own.open) return found
+    return [
+      ...found,
+      {
+        name: name.replace(/^hot/, 'bare fastify'),
+        value: ratios(roundsOf(rounds, 'fastify'), b, 'rps'),
+      },
     ]
   })
 }
