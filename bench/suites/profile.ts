@@ -64,7 +64,7 @@ export const run: Suite = ({ seconds }) =>
           ? [await me(1, 'GET /me, hot token'), await me(NEW_TOKENS, 'GET /me, every token new')]
           : []),
         await play('refresh', { refreshTokens }),
-        await play('login', logins, 2),
+        await play('login', logins, 1),
       ]
 
       for (const { name, load } of targets) {
