@@ -58,7 +58,7 @@ t.test(
     await poll('the answer', () => received() !== '')
     const answered = Date.now()
     t.strictSame(await server.ended(), { code: 0, signal: null })
-    t.ok(Date.now() - answered < 3_000, 'neither this connection nor the idle one holds anything up')
+    t.ok(Date.now() - answered < 4_500, 'neither this connection nor the idle one holds anything up')
     t.match(received(), /^HTTP\/1\.1 200 OK\r\n[\s\S]*"access_token":"[^"]+"/)
     t.match(server.stdout(), /"signal":"SIGTERM","msg":"draining"[\s\S]*"msg":"drained"/)
   },
@@ -71,7 +71,7 @@ t.test('a connection on which nothing was said holds nothing up', { buffered: tr
   const asked = Date.now()
   server.child.kill('SIGTERM')
   t.strictSame(await server.ended(), { code: 0, signal: null })
-  t.ok(Date.now() - asked < 4_000)
+  t.ok(Date.now() - asked < 4_500)
 })
 
 t.test('who has sent a request right before the signal is answered', { buffered: true }, async (t) => {
@@ -93,7 +93,7 @@ t.test('a second signal ends it at once', { buffered: true }, async (t) => {
   const asked = Date.now()
   server.child.kill('SIGTERM')
   t.strictSame(await server.ended(), { code: 1, signal: null })
-  t.ok(Date.now() - asked < 3_000)
+  t.ok(Date.now() - asked < 4_500)
 })
 
 t.test(
@@ -103,7 +103,7 @@ t.test(
     const folder = emptyFolder(t)
     const fault = join(folder, 'fault.mjs')
     writeFileSync(fault, "process.once('SIGWINCH', () => { throw new Error('the roof fell in') })")
-    const NODE_OPTIONS = `${process.env.NODE_OPTIONS ?? ''} --import ${pathToFileURL(fault)}`
+    const NODE_OPTIONS = `--import ${pathToFileURL(fault)}`
     const server = await startServer(t, { env: { NODE_OPTIONS } })
     server.child.kill('SIGWINCH')
     t.strictSame(await server.ended(), { code: 1, signal: null })

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { logIn, request, signUp } from './helpers/client.ts'
-import { poll } from './helpers/poll.ts'
+import { PROMPTLY, poll } from './helpers/poll.ts'
 import { createPostgresDatabase, startPostgres } from './helpers/postgres.ts'
 import { emptyFolder, startServer } from './helpers/process.ts'
 import { databases, SECRET } from './helpers/service.ts'
@@ -37,7 +37,11 @@ for (const kind of databases) {
 
     await logOut(told.url, token)
     t.equal(await codeOf(told.url, token), 'token_revoked', 'at once by the node that is told')
-    await poll('the other to refuse', async () => (await codeOf(other.url, token)) === 'token_revoked', 1_000)
+    await poll(
+      'the other to refuse',
+      async () => (await codeOf(other.url, token)) === 'token_revoked',
+      PROMPTLY,
+    )
     t.equal(await codeOf(other.url, stays), 'let in', 'and nobody else')
 
     told.child.kill('SIGKILL')

@@ -20,7 +20,7 @@ import {
 function withFault(t: Test): { NODE_OPTIONS: string } {
   const fault = join(emptyFolder(t), 'fault.mjs')
   writeFileSync(fault, "process.once('SIGWINCH', () => { throw new Error('the roof fell in') })")
-  return { NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ''} --import ${pathToFileURL(fault)}` }
+  return { NODE_OPTIONS: `--import ${pathToFileURL(fault)}` }
 }
 
 t.test('when the supervisor is killed its workers finish and go', async (t) => {

@@ -5,7 +5,7 @@ import t from 'tap'
 import { generateSecret, kidOf, parseSecrets } from '../src/tokens/secrets.ts'
 import { logIn, signUp } from './helpers/client.ts'
 import { emptyDatabase } from './helpers/nodes.ts'
-import { poll } from './helpers/poll.ts'
+import { PROMPTLY, poll } from './helpers/poll.ts'
 import { emptyFolder } from './helpers/process.ts'
 import { databases, SECRET } from './helpers/service.ts'
 import { connectToWorkers, logged, startWorkers, stop, workersOf } from './helpers/supervised.ts'
@@ -30,7 +30,7 @@ for (const kind of databases) {
       )
       for (const { pid, send } of connections) {
         const isRefused = async () => (await send('GET', '/me', token)).code === 'token_revoked'
-        await poll(`worker ${pid} to refuse`, isRefused, 1_000)
+        await poll(`worker ${pid} to refuse`, isRefused, PROMPTLY)
         t.match(await send('GET', '/me', stays), { status: 200 }, 'and nobody else')
       }
     }

@@ -31,10 +31,10 @@ t.test('a SQLite file that somebody else holds stops nobody who has a token', as
     slowest = Math.max(slowest, performance.now() - asked)
     await new Promise(setImmediate)
   }
-  t.ok(slowest < 250, `GET /me took at most ${slowest} ms`)
+  t.ok(slowest < 800, `GET /me took at most ${slowest} ms`)
   for (const { reply, after } of await answered) {
     isProblem(t, reply, 'database_unavailable')
-    t.ok(after < 2_000, `answered after ${after} ms`)
+    t.ok(after < 4_000, `answered after ${after} ms`)
   }
 
   other.exec('rollback')

@@ -77,7 +77,7 @@ t.test('a connection that breaks is made again, and wakes, for something may hav
   for (let n = 1; n <= 3; n++) {
     const [pid] = await listeners()
     await client.query('select pg_terminate_backend($1)', [pid])
-    await poll('the next connection', () => woken() === 2 * n, 2_000)
+    await poll('the next connection', () => woken() === 2 * n)
     t.notOk((await listeners()).includes(pid as number))
     await notify(CHANNEL)
     await poll('what was said', () => woken() === 2 * n + 1)
@@ -114,7 +114,7 @@ t.test('where nobody is, it tells so and tries again, less and less often', asyn
   t.match(errors, [{ code: 'ECONNREFUSED' }, { code: 'ECONNREFUSED' }])
   const begun = performance.now()
   await end()
-  t.ok(performance.now() - begun < 100, 'it does not wait for the next attempt')
+  t.ok(performance.now() - begun < 400, 'it does not wait for the next attempt')
   t.equal(woken(), 0)
   t.ok(errors.length < 8)
 })
@@ -129,12 +129,12 @@ t.test('one who never says a word is given up, and does not hold up the end', as
   })
   const { port } = server.address() as AddressInfo
   const { woken, errors, end } = listener(t, `postgres://postgres@127.0.0.1:${port}/postgres`)
-  await poll('the first attempt to be given up', () => errors.length === 1, 4_000)
+  await poll('the first attempt to be given up', () => errors.length === 1)
   await poll('the second attempt', () => sockets.size === 2)
   const begun = performance.now()
   await end()
   const took = performance.now() - begun
-  t.ok(took < 3_000, `its end took ${took} ms`)
+  t.ok(took < 4_000, `its end took ${took} ms`)
   t.equal(woken(), 0)
 })
 
@@ -151,9 +151,9 @@ t.test('a PostgreSQL that hangs does not hold up the end', async (t) => {
     void ended.then(() => {
       isOver = true
     })
-    await poll('its end', () => isOver, 3_000)
+    await poll('its end', () => isOver)
     const took = performance.now() - begun
-    t.ok(took < 2_000, `its end took ${took} ms`)
+    t.ok(took < 4_000, `its end took ${took} ms`)
   } finally {
     goOn()
   }

@@ -47,7 +47,7 @@ t.test('a server that is not there is unavailable', async (t) => {
   const { port } = listener.address() as AddressInfo
   await new Promise((closed) => listener.close(closed))
   const url = `postgres://postgres@127.0.0.1:${port}/postgres`
-  await rejectsWithin(t, 1_500, openDatabase({ url, poolSize: 1, onIdleError: () => {} }))
+  await rejectsWithin(t, 4_000, openDatabase({ url, poolSize: 1, onIdleError: () => {} }))
 })
 
 t.test('a server that never says a word is unavailable', async (t) => {
@@ -56,7 +56,7 @@ t.test('a server that never says a word is unavailable', async (t) => {
   t.teardown(() => listener.close())
   const { port } = listener.address() as AddressInfo
   const url = `postgres://postgres@127.0.0.1:${port}/postgres`
-  await rejectsWithin(t, 1_500, openDatabase({ url, poolSize: 1, onIdleError: () => {} }))
+  await rejectsWithin(t, 4_000, openDatabase({ url, poolSize: 1, onIdleError: () => {} }))
 })
 
 t.test('a server that does not let the service in is unavailable, and the log can say why', async (t) => {
@@ -111,7 +111,7 @@ t.test('a connection that breaks while it is used fails that work and not the pr
 t.test('a query that takes too long is given up, and its connection with it', async (t) => {
   const { database } = await open(t)
   const pid = await backend(database)
-  await rejectsWithin(t, 2_000, sql`select pg_sleep(5)`.execute(database.db))
+  await rejectsWithin(t, 4_000, sql`select pg_sleep(5)`.execute(database.db))
   t.not(await backend(database), pid)
 })
 
@@ -122,7 +122,7 @@ t.test('a pool that is used up is waited for, but not for long', async (t) => {
     free = resolve
   })
   const holding = database.db.connection().execute(() => released)
-  await rejectsWithin(t, 1_500, database.ping())
+  await rejectsWithin(t, 4_000, database.ping())
 
   const waiting = database.ping()
   free()

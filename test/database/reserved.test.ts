@@ -6,18 +6,19 @@ import { databases } from '../helpers/service.ts'
 
 t.test('however many wait for a connection, one is kept', async (t) => {
   const { db, reserved } = await openAsNode(t, await emptyDatabase(t, 'postgres'))
-  const holding = Array.from({ length: 30 }, () =>
-    sql`select pg_sleep(0.9)`.execute(db).catch((error) => error),
-  )
-  const begun = performance.now()
+  let done = 0
+  const holding = Array.from({ length: 30 }, async () => {
+    const result = await sql`select pg_sleep(0.9)`.execute(db).catch((error) => error)
+    done++
+    return result
+  })
   await reserved.selectFrom('revocation_head').selectAll().executeTakeFirstOrThrow()
-  const took = performance.now() - begun
+  t.equal(done, 0, 'it did not wait for any of them')
   const results = await Promise.all(holding)
   t.ok(
     results.some((result) => result instanceof Problem),
     'some of the others have waited in vain',
   )
-  t.ok(took < 700, `it took ${took} ms`)
 })
 
 for (const kind of databases) {

@@ -54,12 +54,12 @@ async function isWithoutDatabase(
     t.equal(status, 503)
     t.equal(body.code, 'database_unavailable')
     t.match(headers.get('retry-after'), /^[1-9]\d*$/)
-    t.ok(took < 2_000, `it took ${took} ms`)
+    t.ok(took < 4_000, `it took ${took} ms`)
   }
   for (const path of ['/me', '/livez']) {
     const { status, took } = await ask(server, path, { token })
     t.equal(status, 200, path)
-    t.ok(took < 1_000, `it took ${took} ms`)
+    t.ok(took < 2_000, `it took ${took} ms`)
   }
 }
 
@@ -68,7 +68,7 @@ async function isWhole(
   server: ServerProcess,
   user: Awaited<ReturnType<typeof signUp>>,
 ): Promise<void> {
-  await poll('the service to be ready', async () => (await ask(server, '/readyz')).status === 200, 5_000)
+  await poll('the service to be ready', async () => (await ask(server, '/readyz')).status === 200)
   const { email, token, refresh_token } = user
   t.equal((await ask(server, '/auth/login', { email, password: PASSWORD })).status, 200)
   t.equal((await ask(server, '/account', { token })).status, 200)
@@ -117,10 +117,10 @@ t.test('a node and its PostgreSQL', async (t) => {
     const crowd = Array.from({ length: 60 }, () => ask(server, '/account', { token: user.token }))
     const { status, took } = await ask(server, '/me', { token: user.token })
     t.equal(status, 200)
-    t.ok(took < 1_000, `it took ${took} ms`)
+    t.ok(took < 2_000, `it took ${took} ms`)
     for (const { status, took } of await Promise.all(crowd)) {
       t.equal(status, 503)
-      t.ok(took < 2_000, `it took ${took} ms`)
+      t.ok(took < 4_000, `it took ${took} ms`)
     }
     thaw()
     await isWhole(t, server, user)

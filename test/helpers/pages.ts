@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import { poll } from './poll.ts'
-import { emptyFolder } from './process.ts'
+import { emptyFolder, PROCESS_ENV } from './process.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const CLI = join(root, 'src', 'cli.ts')
@@ -178,7 +178,7 @@ function scriptOf(t: Test, lines: string, { folder, before = '', replaced = {}, 
   const PATH = `${join(own, 'bin')}:${process.env.PATH}`
   const options = {
     cwd: folder,
-    env: { ...coverage, HOME: process.env.HOME, PATH, ...env },
+    env: { ...PROCESS_ENV, HOME: process.env.HOME, PATH, ...env },
     encoding: 'utf8',
   }
   return { file, options } as const
@@ -192,7 +192,7 @@ npm() {
     ci) ;;
     'run -s latchkey -- '*) shift 4; node '${CLI}' "$@" ;;
     'install '*) shift; mkdir -p node_modules; for package; do put "$package"; done ;;
-    *) env -u NODE_OPTIONS npm "$@" ;;
+    *) command npm "$@" ;;
   esac
 }
 # Where the machine has much else to do: what is refused for that (503) is asked again.
@@ -206,11 +206,6 @@ put() {
     *) ln -s "${root}node_modules/$1" node_modules ;;
   esac
 }`
-
-// tap's coverage goes with the commands, as it goes with the servers.
-const coverage = Object.fromEntries(
-  Object.entries(process.env).filter(([name]) => /^(NODE_OPTIONS|NODE_V8_COVERAGE|_?TAP.*)$/.test(name)),
-)
 
 /**
  * Writes the files that blocks are, by the names that their first lines say.

@@ -1,4 +1,10 @@
 /**
+ * Milliseconds in which has to be seen what is promised within a second. test/faults measures it; here it has only to be
+ * told from what takes ten, however busy the machine is.
+ */
+export const PROMPTLY = 5_000
+
+/**
  * Waits until something holds, and looks every few milliseconds.
  *
  * @returns what `check` returned once it was neither undefined nor false

@@ -7,7 +7,30 @@ import type { Test } from 'tap'
 import { poll } from './poll.ts'
 import { UNTHROTTLED } from './service.ts'
 
-const CLI = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const CLI = join(root, 'src', 'cli.ts')
+
+/**
+ * What every process that a test starts is given. It is not counted into the coverage, for that takes half of its start
+ * and more; what it has compiled is kept for the next one.
+ */
+export const PROCESS_ENV = {
+  PATH: process.env.PATH ?? '',
+  NODE_COMPILE_CACHE: join(root, 'node_modules', '.cache', 'latchkey-tests'),
+}
+
+/**
+ * Environment with which a process is counted into the coverage: where what it does can't be done in the test's own. What
+ * was compiled without counting can't be counted.
+ */
+export const COVERED: Record<string, string> = {
+  ...Object.fromEntries(
+    Object.entries(process.env).flatMap(([name, value]) =>
+      /^(NODE_OPTIONS|_?TAP.*)$/.test(name) ? [[name, value ?? '']] : [],
+    ),
+  ),
+  NODE_DISABLE_COMPILE_CACHE: '1',
+}
 
 /** A `latchkey` command as a process of its own, in an empty folder. */
 export interface CliProcess {
@@ -40,8 +63,7 @@ export function startCli(
 ): CliProcess {
   const child = spawn(process.execPath, [CLI, ...args], {
     cwd: folder,
-    // NODE_OPTIONS carries tap's coverage into the process.
-    env: { ...pick(process.env, /^(PATH|NODE_OPTIONS|NODE_V8_COVERAGE|_?TAP.*)$/), ...env },
+    env: { ...PROCESS_ENV, ...env },
   })
   let stdout = ''
   let stderr = ''
@@ -86,11 +108,4 @@ export function emptyFolder(t: Test): string {
   const folder = mkdtempSync(join(tmpdir(), 'latchkey-test-'))
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
   return folder
-}
-
-function pick(env: NodeJS.ProcessEnv, names: RegExp): Record<string, string> {
-  return Object.fromEntries(Object.entries(env).filter(([name]) => names.test(name))) as Record<
-    string,
-    string
-  >
 }

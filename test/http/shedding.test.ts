@@ -9,23 +9,34 @@ import { PASSWORD } from '../helpers/service.ts'
 
 const SOCKETS = 100
 const PIPELINED = 50
+const BEGINNING = 'HTTP/1.1 '
 
-/** Keeps a server's event loop busy with guarded requests, each good for itself. @returns a function that ends it */
+/**
+ * Keeps a server's event loop busy with guarded requests, each good for itself. All of them come at once, and the next once
+ * all are answered: who sends more as soon as it has an answer is read again before anybody else is, as libuv does.
+ *
+ * @returns a function that ends it
+ */
 async function keepBusy(t: Test, { url }: ServerProcess, token: string): Promise<() => Promise<void>> {
   const many = `GET /account HTTP/1.1\r\nHost: latchkey\r\nAuthorization: Bearer ${token}\r\n\r\n`.repeat(
     PIPELINED,
   )
   const connections = await Promise.all(Array.from({ length: SOCKETS }, () => openConnection(t, url)))
-  for (const { socket } of connections) {
-    let answered = 0
-    socket.removeAllListeners('data').on('data', (chunk: string) => {
-      answered += chunk.split('HTTP/1.1 ').length - 1
-      if (answered < PIPELINED) return
-      answered = 0
-      socket.write(many)
-    })
-    socket.write(many)
+  let answered = 0
+  const askAll = () => {
+    answered = 0
+    for (const { socket } of connections) socket.write(many)
   }
+  for (const { socket } of connections) {
+    // What a chunk ends with may be the beginning of an answer.
+    let rest = ''
+    socket.removeAllListeners('data').on('data', (chunk: string) => {
+      answered += (rest + chunk).split(BEGINNING).length - 1
+      rest = chunk.slice(1 - BEGINNING.length)
+      if (answered === SOCKETS * PIPELINED) askAll()
+    })
+  }
+  askAll()
   return async () => {
     await Promise.all(connections.map(({ socket }) => once(socket.destroy(), 'close')))
   }

@@ -144,7 +144,7 @@ t.test('whose work would have to wait too long is told so at once, and nobody fo
   const passwords = await createPasswords({ ...CHEAP_ARGON2, memoryKib: 4_096, concurrency: 1 })
   const { outcomes, refused, answeredAfter } = await fill(passwords, 'stranger')
   t.match(refused, { code: 'overloaded', kind: { status: 503 }, headers: { 'retry-after': '1' } })
-  t.ok(answeredAfter < 100, `after ${answeredAfter} ms`)
+  t.ok(answeredAfter < 400, `after ${answeredAfter} ms`)
   t.ok(outcomes.length > 2, 'some could wait')
   t.throws(passwords.requireRoom, { code: 'overloaded' }, 'which could be known before')
   t.ok(passwords.load.refused >= 2)

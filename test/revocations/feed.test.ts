@@ -250,5 +250,5 @@ t.test('a service on its way out ends its streams', async (t) => {
   const started = performance.now()
   await service.app.close()
   await poll('its end', open.ended)
-  t.ok(performance.now() - started < 1_500)
+  t.ok(performance.now() - started < 5_000)
 })

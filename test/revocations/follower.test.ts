@@ -8,7 +8,7 @@ import { createFollower, type FollowerParts, pollEvery } from '../../src/revocat
 import { createRevocationStore, revoke } from '../../src/revocations/store.ts'
 import { type Cause, createRevocations, REVOCATION_LIFE } from '../../src/tokens/revocations.ts'
 import { emptyDatabase, openAsNode } from '../helpers/nodes.ts'
-import { poll } from '../helpers/poll.ts'
+import { PROMPTLY, poll } from '../helpers/poll.ts'
 import { startPostgres } from '../helpers/postgres.ts'
 import { databases } from '../helpers/service.ts'
 
@@ -79,7 +79,7 @@ for (const kind of databases) {
     await follower.start()
     for (let n = 0; n < 5; n++) {
       const sessionId = await revokeOne(there)
-      await poll('its refusal', () => refuses(sessionId), 1_000)
+      await poll('its refusal', () => refuses(sessionId), PROMPTLY)
     }
     await follower.stop()
     const late = await revokeOne(there)
@@ -97,7 +97,7 @@ for (const kind of databases) {
     })
     await follower.start()
     const sessionId = await revokeOne(there)
-    await poll('its refusal', () => refuses(sessionId), 1_000)
+    await poll('its refusal', () => refuses(sessionId), PROMPTLY)
     // And it goes on to say how fresh what it knows is.
     await poll('some time', pause(100))
     await poll('a fresh look', () => revocations.age() < 0.1)
@@ -227,7 +227,7 @@ for (const kind of databases) {
         const causes = after.map((sessionId) => ({ sessionId }))
         await revoke(tx, causes, Date.now())
       })
-      await poll(`the new ones, ${what}`, () => after.every(refuses), 3_000)
+      await poll(`the new ones, ${what}`, () => after.every(refuses))
       t.equal(follower.head.seq, 1 + count)
       t.ok(before.every(refuses), 'what was known stays')
     }
@@ -310,7 +310,7 @@ t.test('PostgreSQL tells of a commit, so that no poll is needed', async (t) => {
   // The first may be committed before anybody listens, and is then found at the beginning of listening.
   for (let n = 0; n < 5; n++) {
     const sessionId = await revokeOne(there)
-    await poll('its refusal', () => refuses(sessionId), 1_000)
+    await poll('its refusal', () => refuses(sessionId), PROMPTLY)
   }
 })
 
@@ -338,7 +338,7 @@ t.test('once PostgreSQL is back, what came meanwhile is read, and it tells again
   t.ok(revocations.age() < 10)
   for (let n = 0; n < 3; n++) {
     const sessionId = await revokeOne(there)
-    await poll('its refusal', () => refuses(sessionId), 1_000)
+    await poll('its refusal', () => refuses(sessionId), PROMPTLY)
   }
   t.equal(said(/can't be followed/).length, 0, 'who polls for hours had no trouble in between')
   t.ok(broken.length > 0, 'but it was told that its connections broke')

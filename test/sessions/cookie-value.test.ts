@@ -119,7 +119,7 @@ t.test('thousands of cookies cost next to nothing, and more than the headers hol
   const begun = performance.now()
   const crowded = await refresh(`${'a;'.repeat(7_500)}__Host-latchkey=${cookie}`)
   t.equal(crowded.status, 200)
-  t.ok(performance.now() - begun < 1_000)
+  t.ok(performance.now() - begun < 3_000)
   const large = await refresh(`a=${'x'.repeat(16_384)}; __Host-latchkey=${cookie}`)
   t.equal(large.status, 431)
   t.equal(large.headers.get('set-cookie'), null)

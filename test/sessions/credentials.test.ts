@@ -5,7 +5,7 @@ import { type CredentialPurpose, newCredential } from '../../src/sessions/creden
 import { createSessionStore } from '../../src/sessions/store.ts'
 import { deriveSecret, kidOf } from '../../src/tokens/secrets.ts'
 import { SECRET_BYTES } from '../helpers/hand-made-tokens.ts'
-import { poll } from '../helpers/poll.ts'
+import { PROMPTLY, poll } from '../helpers/poll.ts'
 import { isProblem } from '../helpers/problems.ts'
 import { nothing, someAccount } from '../helpers/rows.ts'
 import { createService, databases, PASSWORD, type TestService } from '../helpers/service.ts'
@@ -144,7 +144,7 @@ for (const database of databases) {
 
     isProblem(t, await exchange(service, credential), 'invalid_credentials')
     const me = (token: string) => service.send('GET', '/me', { token })
-    await poll('its token to be refused', async () => (await me(token)).statusCode === 401, 1_000)
+    await poll('its token to be refused', async () => (await me(token)).statusCode === 401, PROMPTLY)
     isProblem(t, await me(token), 'token_revoked')
     t.equal((await me(others.access_token)).statusCode, 200, 'the other one of the account stays')
     t.equal((await exchange(service, other.credential)).statusCode, 200)

@@ -2,7 +2,7 @@ import type { Test } from 'tap'
 import t from 'tap'
 import { createSessionStore } from '../../src/sessions/store.ts'
 import { createServiceAccount, signUpAdmin } from '../helpers/operators.ts'
-import { poll } from '../helpers/poll.ts'
+import { PROMPTLY, poll } from '../helpers/poll.ts'
 import { isProblem } from '../helpers/problems.ts'
 import { nothing } from '../helpers/rows.ts'
 import {
@@ -50,7 +50,7 @@ async function endElsewhere({ database, clock }: TestService, { accountId, sessi
 /** Waits until the guard has heard that a token's session ended. */
 async function isRefused(service: TestService, token: string): Promise<void> {
   const refused = async () => (await service.send('GET', '/me', { token })).statusCode === 401
-  await poll('its refusal', refused, 1_000)
+  await poll('its refusal', refused, PROMPTLY)
 }
 
 for (const database of databases) {
@@ -146,7 +146,7 @@ for (const database of databases) {
         service.clock(),
         nothing,
       )
-      await poll('its refusal', async () => (await me()).statusCode === 401, 1_000)
+      await poll('its refusal', async () => (await me()).statusCode === 401, PROMPTLY)
       isProblem(t, await me(), 'token_revoked')
     },
   )

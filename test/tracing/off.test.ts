@@ -23,7 +23,7 @@ const missing = preload(`resolve(specifier, context, next) {
 
 function preload(hook: string): string {
   const text = `import { registerHooks } from 'node:module'; registerHooks({ ${hook} })`
-  return `${process.env.NODE_OPTIONS ?? ''} --import data:text/javascript,${encodeURIComponent(text)}`
+  return `--import data:text/javascript,${encodeURIComponent(text)}`
 }
 
 t.test('nothing of OpenTelemetry is loaded where there are no traces', async (t) => {

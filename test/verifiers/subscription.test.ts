@@ -17,7 +17,7 @@ import {
   told,
 } from '../helpers/feed-server.ts'
 import { createServiceAccount } from '../helpers/operators.ts'
-import { poll } from '../helpers/poll.ts'
+import { PROMPTLY, poll } from '../helpers/poll.ts'
 import { createService, databases, SECRET, type TestService } from '../helpers/service.ts'
 
 /** Listens, and says where. */
@@ -43,7 +43,7 @@ function codeOf(verify: Verifier, token: string): unknown {
   }
 }
 
-const soon = (what: string, check: () => boolean) => poll(what, check, 5_000)
+const soon = (what: string, check: () => boolean) => poll(what, check)
 
 for (const database of databases) {
   t.test(
@@ -63,16 +63,16 @@ for (const database of databases) {
       t.equal(verify.staleness(), Number.POSITIVE_INFINITY)
       await verify.ready
       // The node that it asks may hear of its own revocation a little later.
-      await poll('the refusal', () => codeOf(verify, before.accessToken) === 'token_revoked', 1_000)
+      await poll('the refusal', () => codeOf(verify, before.accessToken) === 'token_revoked', PROMPTLY)
       t.equal(codeOf(verify, later.accessToken), 'let in')
       t.ok(verify.staleness() < 5)
 
       await service.send('POST', '/auth/logout', { token: later.accessToken })
-      await poll('the refusal', () => codeOf(verify, later.accessToken) === 'token_revoked', 1_000)
+      await poll('the refusal', () => codeOf(verify, later.accessToken) === 'token_revoked', PROMPTLY)
 
       const change = [{ accountId: promoted.accountId, roles: ['admin', 'user'] }]
       await service.database.db.transaction().execute((tx) => revoke(tx, change, service.clock()))
-      await poll('the refusal', () => codeOf(verify, promoted.accessToken) === 'token_stale', 1_000)
+      await poll('the refusal', () => codeOf(verify, promoted.accessToken) === 'token_stale', PROMPTLY)
     },
   )
 }
