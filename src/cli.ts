@@ -7,7 +7,6 @@ import { secretCommand } from './commands/secret.ts'
 import { ConfigError } from './config.ts'
 import { PromptFault } from './passwords/prompt.ts'
 import { Problem } from './problem.ts'
-import { serve } from './server.ts'
 import { StartError } from './start-error.ts'
 import { version } from './version.ts'
 
@@ -32,7 +31,12 @@ Examples:
 program
   .command('serve')
   .description('run the service: migrates the database, listens, and drains on SIGTERM')
-  .action(() => serve(readConfig()))
+  .action(async () => {
+    const config = readConfig()
+    // No other command needs it, and all are as quick as what they load.
+    const { serve } = await import('./server.ts')
+    await serve(config)
+  })
 
 program
   .command('migrate')

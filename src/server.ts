@@ -1,19 +1,20 @@
 import { dirname, join } from 'node:path'
 import closeWithGrace from 'close-with-grace'
 import type { FastifyInstance } from 'fastify'
-import { type Logger, pino } from 'pino'
+import type { Logger } from 'pino'
 import { createApp } from './app.ts'
 import type { Config } from './config.ts'
-import { type Database, dialectOf, openDatabase, type Statement } from './database/open.ts'
+import { connect } from './database/connect.ts'
+import { dialectOf } from './database/open.ts'
 import { sqlitePath } from './database/sqlite.ts'
 import { type Connections, closeGently, closePort, GIVE_UP_AFTER } from './drain.ts'
 import { listen } from './listen.ts'
+import { createLogger } from './logger.ts'
 import { createMetrics } from './metrics/metrics.ts'
 import { runtimeMetrics } from './metrics/runtime.ts'
 import { createMetricsServer } from './metrics/server.ts'
 import { createPasswords } from './passwords/passwords.ts'
 import { giveWay } from './passwords/priority.ts'
-import { Problem } from './problem.ts'
 import { StartError } from './start-error.ts'
 import { keepTicksFast } from './ticks.ts'
 import { LEEWAY } from './tokens/claims.ts'
@@ -133,15 +134,6 @@ function fromOwnPort({ app, config: { host, port } }: Serving): Connections {
   }
 }
 
-/**
- * The service's logger: JSON, a line each, on standard output.
- *
- * @param mixin what each line carries besides
- */
-export function createLogger({ logLevel }: Pick<Config, 'logLevel'>, mixin?: () => object): Logger {
-  return pino({ level: logLevel, timestamp: pino.stdTimeFunctions.isoTime, ...(mixin && { mixin }) })
-}
-
 async function traces({ tracesEndpoint, trustProxy }: Config): Promise<Tracing | undefined> {
   const { env } = process
   // https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
@@ -150,31 +142,6 @@ async function traces({ tracesEndpoint, trustProxy }: Config): Promise<Tracing |
     return await startTracing({ endpoint: tracesEndpoint, trustProxy, env })
   } catch (error) {
     throw new StartError((error as Error).message)
-  }
-}
-
-/**
- * Opens the database and brings it up to date.
- *
- * @throws StartError if it can't be opened
- */
-export async function connect(
-  config: Config,
-  logger: Logger,
-  onStatement?: (statement: Statement) => void,
-): Promise<Database> {
-  try {
-    return await openDatabase({
-      url: config.databaseUrl,
-      poolSize: config.databasePoolSize,
-      onIdleError: (err) => logger.warn({ err }, 'an idle connection to PostgreSQL broke'),
-      onStatement,
-    })
-  } catch (error) {
-    const { code, message } = (error instanceof Problem ? error.cause : error) as NodeJS.ErrnoException
-    // A host with several addresses, none of which answers, gives an error without a message.
-    const reason = [code, message].filter(Boolean).at(-1)
-    throw new StartError(`DATABASE_URL: the database can't be opened (${reason})`)
   }
 }
 

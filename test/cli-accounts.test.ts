@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import t, { type Test } from 'tap'
 import { createPostgresDatabase } from './helpers/postgres.ts'
-import { type CliOptions, COVERED, startCli, startServer } from './helpers/process.ts'
+import { type CliOptions, startCli, startServer } from './helpers/process.ts'
 import { PASSWORD } from './helpers/service.ts'
 
 const UUID_LINE = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\n$/
@@ -70,7 +70,7 @@ t.test('it works on PostgreSQL as well', async (t) => {
 t.test('a refusal is one line; what nobody expected comes with its stack', async (t) => {
   const { folder } = await create(t, ['--email', 'ada@example.com'])
   const grace = ['--email', 'grace@example.com']
-  const env = { ...COVERED, PASSWORD_MIN_LENGTH: '20' }
+  const env = { PASSWORD_MIN_LENGTH: '20' }
   const refusals: readonly (readonly [args: readonly string[], input: string, reason: string])[] = [
     [['--email', 'ADA@example.com'], PASSWORD, 'The address has an account.'],
     [['--email', 'grace@localhost'], PASSWORD, '--email must be an e-mail address'],
@@ -79,7 +79,9 @@ t.test('a refusal is one line; what nobody expected comes with its stack', async
     [grace, 'two\nlines', 'the password is too long or has a control character'],
     [grace, 'a walk by night', 'The password must have at least 20 characters.'],
   ]
-  const results = await Promise.all(refusals.map(([args, input]) => create(t, args, { input, folder, env })))
+  const results = await Promise.all(
+    refusals.map(([args, input]) => create(t, args, { input, folder, env, covered: true })),
+  )
   refusals.forEach(([args, input, reason], index) => {
     const what = `${args.join(' ')} with ${input}`
     t.strictSame(results[index], { code: 1, stdout: '', stderr: `latchkey: ${reason}\n`, folder }, what)
@@ -89,7 +91,7 @@ t.test('a refusal is one line; what nobody expected comes with its stack', async
 
   database.exec('drop table sessions; drop table accounts')
   database.close()
-  const broken = await create(t, grace, { folder, env: COVERED })
+  const broken = await create(t, grace, { folder, covered: true })
   t.match(broken, { code: 1, stdout: '' }, 'what nobody expected')
   t.match(broken.stderr, /no such table: accounts\n\s+at /, 'is told with its stack')
 })

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { parseSecrets } from '../src/tokens/secrets.ts'
 import { createPostgresDatabase } from './helpers/postgres.ts'
-import { type CliOptions, COVERED, emptyFolder, startCli } from './helpers/process.ts'
+import { type CliOptions, emptyFolder, startCli } from './helpers/process.ts'
 
 const EXIT_CONFIG = 78
 
@@ -62,7 +62,7 @@ t.test('secret prints a secret that can be used, another one each time', async (
 })
 
 t.test('migrate brings SQLite up to date, once, and leaves alone what a later version made', async (t) => {
-  const first = await run(t, ['migrate'])
+  const first = await run(t, ['migrate'], { covered: true })
   t.match(first, { code: 0, stdout: 'The database is up to date.\n', stderr: '' })
   const database = new DatabaseSync(join(first.folder, 'data', 'latchkey.db'))
   t.teardown(() => database.close())
@@ -92,7 +92,7 @@ t.test('migrate brings PostgreSQL up to date, and does no harm a second time', a
 t.test('every fault of the configuration is a line on standard error, without its value', async (t) => {
   const env = { PORT: 'canary', JWT_SECRET: 'canary', ACCESS_TOKEN_TTL: 'canary', LOG_LEVEL_FILE: 'canary' }
   for (const command of [['serve'], ['accounts', 'create', '--email', 'ada@example.com']]) {
-    const { code, stdout, stderr } = await run(t, command, { env: { ...COVERED, ...env } })
+    const { code, stdout, stderr } = await run(t, command, { env, covered: true })
     t.equal(code, EXIT_CONFIG)
     t.equal(stdout, '')
     t.strictSame(stderr.trimEnd().split('\n'), [

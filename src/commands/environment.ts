@@ -1,9 +1,10 @@
 import { existsSync } from 'node:fs'
 import type { z } from 'zod'
 import { type Config, ConfigError, type ConfigOptions, parseConfig } from '../config.ts'
+import { connect } from '../database/connect.ts'
 import { type Database, dialectOf } from '../database/open.ts'
 import { sqlitePath } from '../database/sqlite.ts'
-import { connect, createLogger } from '../server.ts'
+import { createLogger } from '../logger.ts'
 import { StartError } from '../start-error.ts'
 
 /** What stands below the error of who mistyped a command. */

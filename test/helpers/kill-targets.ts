@@ -1,9 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { Agent } from 'node:http'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import type { Listening } from './kill-target.ts'
+import { spawnNode } from './process.ts'
 
 const TARGET = fileURLToPath(new URL('./kill-target.ts', import.meta.url))
 
@@ -19,10 +20,8 @@ export function createTargets(t: Test, env: Record<string, string>) {
   const warm: ChildProcess[] = []
 
   function add(): void {
-    const child = spawn(process.execPath, [TARGET], {
-      env: { PATH: process.env.PATH, ...env },
-      stdio: ['pipe', 'pipe', 'inherit'],
-    })
+    const child = spawnNode([TARGET], { env })
+    child.stderr.pipe(process.stderr)
     t.teardown(() => child.kill('SIGKILL'))
     warm.push(child)
   }

@@ -48,9 +48,18 @@ export async function otherClients(): Promise<string> {
   try {
     for (const [index, name] of manifests.entries()) copyFileSync(sources[index] as string, join(own, name))
     // None of tap's variables: npm is not what is tested.
-    const { NODE_OPTIONS: _, ...env } = process.env
-    const args = ['ci', '--prefix', own, '--ignore-scripts', '--no-audit', '--no-fund']
-    await promisify(execFile)('npm', args, { env })
+    const args = [
+      '-u',
+      'NODE_OPTIONS',
+      'npm',
+      'ci',
+      '--prefix',
+      own,
+      '--ignore-scripts',
+      '--no-audit',
+      '--no-fund',
+    ]
+    await promisify(execFile)('env', args)
     renameSync(own, folder)
   } catch (error) {
     if (!existsSync(folder)) throw error

@@ -187,6 +187,8 @@ function scriptOf(t: Test, lines: string, { folder, before = '', replaced = {}, 
 // The command line without npm around it, which takes longer than what it does. What `npm ci` brings is there, for this
 // runs on it; and what is installed comes from there, not from a registry. Everything else is npm's.
 const npm = `
+# Tap would count what is run into the coverage.
+unset NODE_OPTIONS
 npm() {
   case "$*" in
     ci) ;;

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,26 +10,22 @@ import { UNTHROTTLED } from './service.ts'
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const CLI = join(root, 'src', 'cli.ts')
 
-/**
- * What every process that a test starts is given. It is not counted into the coverage, for that takes half of its start
- * and more; what it has compiled is kept for the next one.
- */
+/** What every process that a test starts is given: what it has compiled is kept for the next one. */
 export const PROCESS_ENV = {
   PATH: process.env.PATH ?? '',
   NODE_COMPILE_CACHE: join(root, 'node_modules', '.cache', 'latchkey-tests'),
 }
 
 /**
- * Environment with which a process is counted into the coverage: where what it does can't be done in the test's own. What
- * was compiled without counting can't be counted.
+ * Starts Node.js with these variables and no others. Tap would count what it runs into the coverage, which takes more than
+ * half of its start; it gets by `env` into no process.
  */
-export const COVERED: Record<string, string> = {
-  ...Object.fromEntries(
-    Object.entries(process.env).flatMap(([name, value]) =>
-      /^(NODE_OPTIONS|_?TAP.*)$/.test(name) ? [[name, value ?? '']] : [],
-    ),
-  ),
-  NODE_DISABLE_COMPILE_CACHE: '1',
+export function spawnNode(
+  args: readonly string[],
+  { env = {}, cwd }: { env?: Readonly<Record<string, string>>; cwd?: string } = {},
+): ChildProcessWithoutNullStreams {
+  const variables = Object.entries({ ...PROCESS_ENV, ...env }).map((each) => each.join('='))
+  return spawn('env', ['-i', ...variables, process.execPath, ...args], { cwd })
 }
 
 /** A `latchkey` command as a process of its own, in an empty folder. */
@@ -53,18 +49,20 @@ export interface CliOptions {
   readonly input?: string
   /** The folder it runs in; an empty one unless it is given. */
   readonly folder?: string
+  /** Counts it into the coverage: where what it does can't be done in the test's own process. */
+  readonly covered?: boolean
 }
 
 /** Starts `latchkey` with the arguments. It is killed when the test ends. Nothing of this process's environment but PATH reaches it. */
 export function startCli(
   t: Test,
   args: readonly string[],
-  { env = {}, input, folder = emptyFolder(t) }: CliOptions = {},
+  { env = {}, input, folder = emptyFolder(t), covered = false }: CliOptions = {},
 ): CliProcess {
-  const child = spawn(process.execPath, [CLI, ...args], {
-    cwd: folder,
-    env: { ...PROCESS_ENV, ...env },
-  })
+  const child = covered
+    ? // What was compiled without counting can't be counted.
+      spawn(process.execPath, [CLI, ...args], { cwd: folder, env: { PATH: PROCESS_ENV.PATH, ...env } })
+    : spawnNode([CLI, ...args], { cwd: folder, env })
   let stdout = ''
   let stderr = ''
   child.stdout.on('data', (chunk) => {

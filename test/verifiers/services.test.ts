@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
@@ -6,7 +5,7 @@ import { logIn, request, signUp } from '../helpers/client.ts'
 import { freePort } from '../helpers/free-port.ts'
 import { emptyDatabase } from '../helpers/nodes.ts'
 import { PROMPTLY, poll } from '../helpers/poll.ts'
-import { startCli, startServer } from '../helpers/process.ts'
+import { spawnNode, startCli, startServer } from '../helpers/process.ts'
 import { databases, SECRET } from '../helpers/service.ts'
 
 /** A service of another team: a process of its own that verifies Latchkey's tokens. */
@@ -18,7 +17,7 @@ interface OtherService {
 
 async function startOther(t: Test, name: string, env: Record<string, string>): Promise<OtherService> {
   const file = fileURLToPath(new URL(`services/${name}.ts`, import.meta.url))
-  const child = spawn(process.execPath, [file], { env: { PATH: process.env.PATH, ...env } })
+  const child = spawnNode([file], { env })
   t.teardown(() => child.kill('SIGKILL'))
   let stdout = ''
   for (const output of [child.stdout, child.stderr]) {
