@@ -75,7 +75,7 @@ t.test('migrate brings SQLite up to date, once, and leaves alone what a later ve
 
   // What a later version leaves behind.
   database.exec(`insert into latchkey_migrations (name, timestamp) values ('9999-later', '')`)
-  const { code, stderr } = await run(t, ['migrate'], { folder: first.folder })
+  const { code, stderr } = await run(t, ['migrate'], { folder: first.folder, covered: true })
   t.equal(code, 1)
   t.match(stderr, /^latchkey: DATABASE_URL: the database can't be opened \(.*9999-later.*\)\n$/)
 })
@@ -115,7 +115,7 @@ t.test('.env in the folder is read, and the environment goes before it', async (
 t.test('a .env that is no file is a fault', async (t) => {
   const folder = emptyFolder(t)
   mkdirSync(join(folder, '.env'))
-  t.match(await run(t, ['migrate'], { folder }), {
+  t.match(await run(t, ['migrate'], { folder, covered: true }), {
     code: EXIT_CONFIG,
     stderr: /^latchkey: \.env can't be read \(\w+\)\n$/,
   })

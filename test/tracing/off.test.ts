@@ -59,7 +59,7 @@ t.test('no import that is not dynamic leads to it', async (t) => {
     }
   }
 
-  follow('cli.ts')
+  follow('server.ts')
   t.ok(reached.has('tracing/tracing.ts'))
   t.ok(packages.has('fastify'))
   t.strictSame(
