@@ -79,9 +79,7 @@ t.test('a refusal is one line; what nobody expected comes with its stack', async
     [grace, 'two\nlines', 'the password is too long or has a control character'],
     [grace, 'a walk by night', 'The password must have at least 20 characters.'],
   ]
-  const results = await Promise.all(
-    refusals.map(([args, input]) => create(t, args, { input, folder, env, covered: true })),
-  )
+  const results = await Promise.all(refusals.map(([args, input]) => create(t, args, { input, folder, env })))
   refusals.forEach(([args, input, reason], index) => {
     const what = `${args.join(' ')} with ${input}`
     t.strictSame(results[index], { code: 1, stdout: '', stderr: `latchkey: ${reason}\n`, folder }, what)
@@ -91,7 +89,7 @@ t.test('a refusal is one line; what nobody expected comes with its stack', async
 
   database.exec('drop table sessions; drop table accounts')
   database.close()
-  const broken = await create(t, grace, { folder, covered: true })
+  const broken = await create(t, grace, { folder })
   t.match(broken, { code: 1, stdout: '' }, 'what nobody expected')
   t.match(broken.stderr, /no such table: accounts\n\s+at /, 'is told with its stack')
 })

@@ -17,7 +17,7 @@ t.test('latchkey audit shows people and programs what happened', async (t) => {
   await insertEvents(service.database.db, [old])
 
   async function run(...args: readonly string[]) {
-    const cli = startCli(t, ['audit', ...args], { env: { DATABASE_URL: url }, covered: true })
+    const cli = startCli(t, ['audit', ...args], { env: { DATABASE_URL: url } })
     const { code } = await cli.ended(60_000)
     return { code, stdout: cli.stdout(), stderr: cli.stderr() }
   }

@@ -9,7 +9,7 @@ const EXIT_CONFIG = 78
 const kidsOf = (text: string) => parseSecrets(text).map(kidOf)
 
 async function run(t: Test, args: readonly string[], options?: CliOptions) {
-  const cli = startCli(t, ['secret', ...args], { covered: true, ...options })
+  const cli = startCli(t, ['secret', ...args], options)
   const { code } = await cli.ended()
   return { code, stdout: cli.stdout(), stderr: cli.stderr() }
 }

@@ -62,7 +62,7 @@ t.test('secret prints a secret that can be used, another one each time', async (
 })
 
 t.test('migrate brings SQLite up to date, once, and leaves alone what a later version made', async (t) => {
-  const first = await run(t, ['migrate'], { covered: true })
+  const first = await run(t, ['migrate'])
   t.match(first, { code: 0, stdout: 'The database is up to date.\n', stderr: '' })
   const database = new DatabaseSync(join(first.folder, 'data', 'latchkey.db'))
   t.teardown(() => database.close())
@@ -75,7 +75,7 @@ t.test('migrate brings SQLite up to date, once, and leaves alone what a later ve
 
   // What a later version leaves behind.
   database.exec(`insert into latchkey_migrations (name, timestamp) values ('9999-later', '')`)
-  const { code, stderr } = await run(t, ['migrate'], { folder: first.folder, covered: true })
+  const { code, stderr } = await run(t, ['migrate'], { folder: first.folder })
   t.equal(code, 1)
   t.match(stderr, /^latchkey: DATABASE_URL: the database can't be opened \(.*9999-later.*\)\n$/)
 })
@@ -92,7 +92,7 @@ t.test('migrate brings PostgreSQL up to date, and does no harm a second time', a
 t.test('every fault of the configuration is a line on standard error, without its value', async (t) => {
   const env = { PORT: 'canary', JWT_SECRET: 'canary', ACCESS_TOKEN_TTL: 'canary', LOG_LEVEL_FILE: 'canary' }
   for (const command of [['serve'], ['accounts', 'create', '--email', 'ada@example.com']]) {
-    const { code, stdout, stderr } = await run(t, command, { env, covered: true })
+    const { code, stdout, stderr } = await run(t, command, { env })
     t.equal(code, EXIT_CONFIG)
     t.equal(stdout, '')
     t.strictSame(stderr.trimEnd().split('\n'), [
@@ -115,7 +115,7 @@ t.test('.env in the folder is read, and the environment goes before it', async (
 t.test('a .env that is no file is a fault', async (t) => {
   const folder = emptyFolder(t)
   mkdirSync(join(folder, '.env'))
-  t.match(await run(t, ['migrate'], { folder, covered: true }), {
+  t.match(await run(t, ['migrate'], { folder }), {
     code: EXIT_CONFIG,
     stderr: /^latchkey: \.env can't be read \(\w+\)\n$/,
   })

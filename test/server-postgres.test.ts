@@ -10,7 +10,7 @@ t.test('two that start at once on an empty PostgreSQL share everything', async (
   const { url: databaseUrl, drop } = await createPostgresDatabase()
   t.teardown(drop)
   const env = { DATABASE_URL: databaseUrl, JWT_SECRET: SECRET, NODE_ENV: 'production' }
-  const [one, other] = await Promise.all([startServer(t, { env, covered: true }), startServer(t, { env })])
+  const [one, other] = await Promise.all([startServer(t, { env }), startServer(t, { env })])
   const token = await signUp(one.url, 'ada@example.com')
   const otherToken = await logIn(other.url, 'ada@example.com')
   for (const { url } of [one, other]) {

@@ -21,7 +21,7 @@ export function accountsCommand(
   }: { folder?: string; env?: Record<string, string>; password?: string } = {},
 ) {
   async function run(...args: readonly string[]): Promise<AccountsResult> {
-    const cli = startCli(t, ['accounts', ...args], { folder, env, input: `${password}\n`, covered: true })
+    const cli = startCli(t, ['accounts', ...args], { folder, env, input: `${password}\n` })
     // Many of them may run at once.
     const { code } = await cli.ended(60_000)
     const events = cli

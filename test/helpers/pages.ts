@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import { poll } from './poll.ts'
-import { emptyFolder, PROCESS_ENV } from './process.ts'
+import { emptyFolder } from './process.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const CLI = join(root, 'src', 'cli.ts')
@@ -178,7 +178,7 @@ function scriptOf(t: Test, lines: string, { folder, before = '', replaced = {}, 
   const PATH = `${join(own, 'bin')}:${process.env.PATH}`
   const options = {
     cwd: folder,
-    env: { ...PROCESS_ENV, HOME: process.env.HOME, PATH, ...env },
+    env: { HOME: process.env.HOME, PATH, ...env },
     encoding: 'utf8',
   }
   return { file, options } as const
@@ -187,14 +187,12 @@ function scriptOf(t: Test, lines: string, { folder, before = '', replaced = {}, 
 // The command line without npm around it, which takes longer than what it does. What `npm ci` brings is there, for this
 // runs on it; and what is installed comes from there, not from a registry. Everything else is npm's.
 const npm = `
-# Tap would count what is run into the coverage.
-unset NODE_OPTIONS
 npm() {
   case "$*" in
     ci) ;;
     'run -s latchkey -- '*) shift 4; node '${CLI}' "$@" ;;
     'install '*) shift; mkdir -p node_modules; for package; do put "$package"; done ;;
-    *) command npm "$@" ;;
+    *) env -u NODE_OPTIONS npm "$@" ;;
   esac
 }
 # Where the machine has much else to do: what is refused for that (503) is asked again.

@@ -9,23 +9,22 @@ import { UNTHROTTLED } from './service.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const CLI = join(root, 'src', 'cli.ts')
+const { PATH = '' } = process.env
 
-/** What every process that a test starts is given: what it has compiled is kept for the next one. */
-export const PROCESS_ENV = {
-  PATH: process.env.PATH ?? '',
-  NODE_COMPILE_CACHE: join(root, 'node_modules', '.cache', 'latchkey-tests'),
-}
+/** Whether what runs is counted into the coverage. Tap sees to that in every process that is started, but by `env -i`. */
+const COVERED = process.env.TAP_DISABLE_COVERAGE !== '1'
 
 /**
- * Starts Node.js with these variables and no others. Tap would count what it runs into the coverage, which takes more than
- * half of its start; it gets by `env` into no process.
+ * Starts Node.js with PATH, these variables and no others. It isn't counted into the coverage, which takes more than half of
+ * a process's start, and what it has compiled is kept for the next one.
  */
 export function spawnNode(
   args: readonly string[],
   { env = {}, cwd }: { env?: Readonly<Record<string, string>>; cwd?: string } = {},
 ): ChildProcessWithoutNullStreams {
-  const variables = Object.entries({ ...PROCESS_ENV, ...env }).map((each) => each.join('='))
-  return spawn('env', ['-i', ...variables, process.execPath, ...args], { cwd })
+  const cache = join(root, 'node_modules', '.cache', 'latchkey-tests')
+  const variables = Object.entries({ PATH, NODE_COMPILE_CACHE: cache, ...env })
+  return spawn('env', ['-i', ...variables.map((each) => each.join('=')), process.execPath, ...args], { cwd })
 }
 
 /** A `latchkey` command as a process of its own, in an empty folder. */
@@ -49,19 +48,16 @@ export interface CliOptions {
   readonly input?: string
   /** The folder it runs in; an empty one unless it is given. */
   readonly folder?: string
-  /** Counts it into the coverage: where what it does can't be done in the test's own process. */
-  readonly covered?: boolean
 }
 
 /** Starts `latchkey` with the arguments. It is killed when the test ends. Nothing of this process's environment but PATH reaches it. */
 export function startCli(
   t: Test,
   args: readonly string[],
-  { env = {}, input, folder = emptyFolder(t), covered = false }: CliOptions = {},
+  { env = {}, input, folder = emptyFolder(t) }: CliOptions = {},
 ): CliProcess {
-  const child = covered
-    ? // What was compiled without counting can't be counted.
-      spawn(process.execPath, [CLI, ...args], { cwd: folder, env: { PATH: PROCESS_ENV.PATH, ...env } })
+  const child = COVERED
+    ? spawn(process.execPath, [CLI, ...args], { cwd: folder, env: { PATH, ...env } })
     : spawnNode([CLI, ...args], { cwd: folder, env })
   let stdout = ''
   let stderr = ''

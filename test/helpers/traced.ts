@@ -28,7 +28,6 @@ export async function startTraced(
   { env, ...options }: CliOptions = {},
 ): Promise<TracedServer> {
   const server = await startServer(t, {
-    covered: true,
     ...options,
     env: { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, ...env },
   })

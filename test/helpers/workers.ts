@@ -19,7 +19,7 @@ export interface TwoWorkers {
  */
 export async function startTwoWorkers(t: Test, databaseUrl: string, metricsPort = '0'): Promise<TwoWorkers> {
   const env = { WORKERS: '2', DATABASE_URL: databaseUrl, METRICS_PORT: metricsPort, LOG_LEVEL: 'info' }
-  const { url, child, stdout, ended } = await startServer(t, { env, covered: true })
+  const { url, child, stdout, ended } = await startServer(t, { env })
   const lines = (): { pid: number; msg: string }[] =>
     stdout()
       .split('\n')

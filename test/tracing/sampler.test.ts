@@ -41,8 +41,7 @@ t.test('a sampler that nobody knows stops the start, in one line', async (t) => 
     'parentbased_parentbased_always_on',
   ]) {
     const OTEL_EXPORTER_OTLP_ENDPOINT = 'http://127.0.0.1:4318'
-    const env = { OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_TRACES_SAMPLER }
-    const cli = startCli(t, ['serve'], { env, covered: true })
+    const cli = startCli(t, ['serve'], { env: { OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_TRACES_SAMPLER } })
     t.match(await cli.ended(), { code: 1 })
     t.equal(
       cli.stderr(),
