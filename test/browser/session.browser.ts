@@ -62,11 +62,13 @@ t.test('nobody notices that tokens expire while the page is open', BESIDE, async
     // Somebody who does something all the time, then nothing until the token is of no use, then something again.
     const seen = new Set<string>()
     await poll('two expiries', async () => seen.add((await page.evaluate(me)).jti).size === 3, 30_000)
-    const { exp } = await page.evaluate(me)
+    const { exp, jti } = await page.evaluate(me)
+    seen.add(jti)
     await poll('the end of the token', () => Date.now() > exp * 1_000)
-    await page.evaluate(me)
-    t.strictSame(refreshes, [200, 200, 200], keeping)
-    t.strictSame(await page.evaluate(() => events), ['signed_in', 'refreshed', 'refreshed', 'refreshed'])
+    seen.add((await page.evaluate(me)).jti)
+    const expiries = seen.size - 1
+    t.strictSame(refreshes, Array(expiries).fill(200), keeping)
+    t.strictSame(await page.evaluate(() => events), ['signed_in', ...Array(expiries).fill('refreshed')])
     t.equal(await page.getByRole('status').textContent(), `Signed in as ${email}`)
     t.strictSame(graveFaults(faults), [], `nothing was refused (${keeping})`)
   })
