@@ -156,7 +156,7 @@ async function isRefused(site: Site, client: Client, nodes: readonly Target[], f
     for (const token of refused) {
       const isOut = async () => (await statusOf(token)) === 401
       if (
-        fresh.includes(node) ? !(await isOut()) : !(await poll('a refusal', isOut, 2_000).catch(() => false))
+        fresh.includes(node) ? !(await isOut()) : !(await poll('a refusal', isOut, 5_000).catch(() => false))
       ) {
         faults.push(
           `${site.kind}: a node lets in what has ended${fresh.includes(node) ? ', after its start' : ''}`,

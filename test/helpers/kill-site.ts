@@ -6,6 +6,7 @@ import type { Db, Schema } from '../../src/database/schema.ts'
 import { sqliteDialect } from '../../src/database/sqlite.ts'
 import type { Target } from './kill-targets.ts'
 import { newUser, type Step, send, type User } from './killed-user.ts'
+import { poll } from './poll.ts'
 import { someAccount } from './rows.ts'
 import { type DatabaseName, PASSWORD } from './service.ts'
 
@@ -46,12 +47,17 @@ export async function createSite(
   count: number,
 ): Promise<Site> {
   const db = openPatiently(t, kind, url)
-  const ask = (path: string, body: object) => send(target.urls[kind], target.agent, { path, body })
+  // A node that has just started may have too much to do.
+  const ask = (path: string, body: object) =>
+    poll(`an answer of ${path}`, async () => {
+      const answer = await send(target.urls[kind], target.agent, { path, body })
+      return answer?.status !== 503 && answer
+    })
   const email = 'root@example.com'
-  const signedUp = Object((await ask('/auth/signup', { email, password: PASSWORD }))?.body)
+  const signedUp = Object((await ask('/auth/signup', { email, password: PASSWORD })).body)
   await db.insertInto('account_roles').values({ account_id: signedUp.account.id, role: 'admin' }).execute()
   const body = { refresh_token: signedUp.tokens.refresh_token }
-  const admin = Object((await ask('/auth/refresh', body))?.body).access_token
+  const admin = Object((await ask('/auth/refresh', body)).body).access_token
   const clients = Array.from({ length: count }, async () => {
     const service = someAccount({ kind: 'service', email: '', passwordHash: '', name: 'billing', roles: [] })
     await createAccountStore(db).create(service, `service:${service.id}`, undefined, async () => {})
