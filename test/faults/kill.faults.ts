@@ -14,6 +14,7 @@ import {
   mustBeRefused,
   type Step,
   send,
+  sendInTime,
   storedUser,
   type User,
 } from '../helpers/killed-user.ts'
@@ -130,11 +131,7 @@ async function refreshOn(site: Site, client: Client, target: Target): Promise<vo
   const [first] = client.user.sessions.filter(({ refresh }) => refresh !== undefined)
   if (first === undefined || client.user.status === 'disabled') return
   const body = { refresh_token: first.refresh }
-  // A node that has just started may have too much to do.
-  const reply = await poll('a refresh', async () => {
-    const answer = await send(target.urls[site.kind], target.agent, { path: '/auth/refresh', body })
-    return answer?.status !== 503 && answer
-  })
+  const reply = await sendInTime(target.urls[site.kind], target.agent, { path: '/auth/refresh', body })
   if (reply.status !== 200) {
     faults.push(`${site.kind}: stuck with a refresh token: ${reply.status} ${JSON.stringify(reply.body)}`)
     return

@@ -5,8 +5,7 @@ import { postgresDialect } from '../../src/database/postgres.ts'
 import type { Db, Schema } from '../../src/database/schema.ts'
 import { sqliteDialect } from '../../src/database/sqlite.ts'
 import type { Target } from './kill-targets.ts'
-import { newUser, type Step, send, type User } from './killed-user.ts'
-import { poll } from './poll.ts'
+import { newUser, type Step, sendInTime, type User } from './killed-user.ts'
 import { someAccount } from './rows.ts'
 import { type DatabaseName, PASSWORD } from './service.ts'
 
@@ -47,12 +46,7 @@ export async function createSite(
   count: number,
 ): Promise<Site> {
   const db = openPatiently(t, kind, url)
-  // A node that has just started may have too much to do.
-  const ask = (path: string, body: object) =>
-    poll(`an answer of ${path}`, async () => {
-      const answer = await send(target.urls[kind], target.agent, { path, body })
-      return answer?.status !== 503 && answer
-    })
+  const ask = (path: string, body: object) => sendInTime(target.urls[kind], target.agent, { path, body })
   const email = 'root@example.com'
   const signedUp = Object((await ask('/auth/signup', { email, password: PASSWORD })).body)
   await db.insertInto('account_roles').values({ account_id: signedUp.account.id, role: 'admin' }).execute()

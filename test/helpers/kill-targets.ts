@@ -1,4 +1,4 @@
-import type { ChildProcess } from 'node:child_process'
+import type { ChildProcess, ChildProcessWithoutNullStreams } from 'node:child_process'
 import { once } from 'node:events'
 import { Agent } from 'node:http'
 import { fileURLToPath } from 'node:url'
@@ -17,7 +17,7 @@ export interface Target {
 
 /** Starts processes that have loaded their code and wait. */
 export function createTargets(t: Test, env: Record<string, string>) {
-  const warm: ChildProcess[] = []
+  const warm: ChildProcessWithoutNullStreams[] = []
 
   function add(): void {
     const child = spawnNode([TARGET], { env })
@@ -31,10 +31,10 @@ export function createTargets(t: Test, env: Record<string, string>) {
     /** Lets the next one open the databases, and waits until it listens. */
     async next(): Promise<Target> {
       for (;;) {
-        const child = warm.shift() as ChildProcess
-        child.stdin?.write('open\n')
+        const child = warm.shift() as ChildProcessWithoutNullStreams
+        child.stdin.write('open\n')
         const ended = once(child, 'exit').then(() => undefined)
-        const line = await Promise.race([once(child.stdout as NodeJS.ReadableStream, 'data'), ended])
+        const line = await Promise.race([once(child.stdout, 'data'), ended])
         if (line !== undefined) {
           return { child, urls: JSON.parse(String(line)), agent: new Agent({ keepAlive: true }) }
         }

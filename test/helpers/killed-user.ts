@@ -5,6 +5,7 @@ import type { Db } from '../../src/database/schema.ts'
 import { childToken, hashOf, parseRefreshToken } from '../../src/sessions/refresh-token.ts'
 import { isLeftover } from '../../src/sessions/store.ts'
 import { keyOf } from '../../src/throttling/store.ts'
+import { poll } from './poll.ts'
 import { PASSWORD } from './service.ts'
 
 /** A session as its client knows it. What it was not told, or knows to be refused by now, is undefined. */
@@ -63,6 +64,14 @@ export function newUser(service: string, credentials: number, events: readonly s
     refused: [],
     ...{ service, credentials, events },
   }
+}
+
+/** Sends until it isn't too much: a node that has just started may have too much to do. @returns the answer */
+export function sendInTime(url: string, agent: Agent, asked: { path: string; body: object }): Promise<Reply> {
+  return poll(`an answer of ${asked.path}`, async () => {
+    const answer = await send(url, agent, asked)
+    return answer?.status !== 503 && answer
+  })
 }
 
 /** @returns the answer; undefined where the connection broke before it came */

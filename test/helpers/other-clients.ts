@@ -15,6 +15,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { poll } from './poll.ts'
+import { npm } from './process.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const UNFINISHED = 'unfinished-'
@@ -47,18 +48,7 @@ export async function otherClients(): Promise<string> {
   const own = mkdtempSync(join(cache, UNFINISHED))
   try {
     for (const [index, name] of manifests.entries()) copyFileSync(sources[index] as string, join(own, name))
-    // None of tap's variables: npm is not what is tested.
-    const args = [
-      '-u',
-      'NODE_OPTIONS',
-      'npm',
-      'ci',
-      '--prefix',
-      own,
-      '--ignore-scripts',
-      '--no-audit',
-      '--no-fund',
-    ]
+    const args = npm('ci', '--prefix', own, '--ignore-scripts', '--no-audit', '--no-fund')
     await promisify(execFile)('env', args)
     renameSync(own, folder)
   } catch (error) {

@@ -27,6 +27,9 @@ export function spawnNode(
   return spawn('env', ['-i', ...variables.map((each) => each.join('=')), process.execPath, ...args], { cwd })
 }
 
+/** Arguments of `env` with which npm runs as a user would run it: tap would have a word in what modules are loaded. */
+export const npm = (...args: readonly string[]) => ['-u', 'NODE_OPTIONS', 'npm', ...args]
+
 /** A `latchkey` command as a process of its own, in an empty folder. */
 export interface CliProcess {
   readonly child: ChildProcess

@@ -8,15 +8,13 @@ import type { Locator, Page } from 'playwright-core'
 import type { Test } from 'tap'
 import { freePort } from './free-port.ts'
 import { poll } from './poll.ts'
-import { emptyFolder } from './process.ts'
+import { emptyFolder, npm } from './process.ts'
 import { PASSWORD, UNTHROTTLED } from './service.ts'
 
 const folder = fileURLToPath(new URL('../../examples/revenue', import.meta.url))
 
 const run = promisify(execFile)
 const { PATH, HOME } = process.env
-// As a user would run it: tap would have a word in what modules are loaded.
-const npm = (...args: readonly string[]) => ['-u', 'NODE_OPTIONS', 'npm', ...args]
 
 export interface Person {
   readonly email: string

@@ -31,8 +31,9 @@ async function keepBusy(t: Test, { url }: ServerProcess, token: string): Promise
     // What a chunk ends with may be the beginning of an answer.
     let rest = ''
     socket.removeAllListeners('data').on('data', (chunk: string) => {
-      answered += (rest + chunk).split(BEGINNING).length - 1
-      rest = chunk.slice(1 - BEGINNING.length)
+      const text = rest + chunk
+      answered += text.split(BEGINNING).length - 1
+      rest = text.slice(1 - BEGINNING.length)
       if (answered === SOCKETS * PIPELINED) askAll()
     })
   }
